@@ -1,0 +1,99 @@
+//! What update asks the outside world to do, and what comes back.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::model::{ContainerCommand, ContainerKey, ImageId, ProcKey, Signal};
+
+/// Something to be done outside the UI thread (or to the terminal itself), asked by `update`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Do this to exactly these containers, one task each.
+    Act {
+        /// The set the user confirmed.
+        targets: Vec<ContainerKey>,
+        /// What to do.
+        command: ContainerCommand,
+    },
+    /// Send a signal to exactly this process (checked by start time first).
+    SignalProcess {
+        /// Which process.
+        process: ProcKey,
+        /// Which signal.
+        signal: Signal,
+    },
+    /// Leave the screen, open a shell in the container, come back.
+    Shell(ContainerKey),
+    /// Fetch inspect's JSON for the Inspect and Env tabs.
+    Inspect(ContainerKey),
+    /// Fetch an image's inspect JSON.
+    InspectImage(ImageId),
+    /// Fetch the image list.
+    FetchImages,
+    /// Ask the log service (see `logs`).
+    Log(crate::logs::LogCommand),
+    /// Write text to a file that must not exist yet.
+    SaveFile {
+        /// Where.
+        path: PathBuf,
+        /// What.
+        text: Arc<str>,
+    },
+    /// Put text on the user's clipboard (OSC 52).
+    Copy(String),
+    /// Switch mouse capture.
+    Mouse(bool),
+    /// Let go of NVML (`true`) or take it again.
+    ReleaseGpus(bool),
+    /// List everything again.
+    Relist,
+    /// Draw every cell anew.
+    Redraw,
+    /// Write preferences.
+    SavePreferences(Box<crate::tui::preferences::Preferences>),
+    /// Stop as for Ctrl-Z.
+    Suspend,
+    /// Leave.
+    Quit,
+}
+
+/// What came of an effect.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// An action on one container ended; the text is the engine's own.
+    Acted {
+        /// Which.
+        key: ContainerKey,
+        /// What was asked.
+        command: ContainerCommand,
+        /// How it ended.
+        result: Result<(), String>,
+    },
+    /// A signal was sent or refused.
+    Signalled {
+        /// Which process.
+        process: ProcKey,
+        /// How it ended.
+        result: Result<(), String>,
+    },
+    /// A shell ended, or could not be opened.
+    ShellEnded(Result<(), String>),
+    /// Inspect's JSON.
+    Inspected {
+        /// Which.
+        key: ContainerKey,
+        /// The JSON, or why not.
+        result: Result<Arc<serde_json::Value>, String>,
+    },
+    /// An image's inspect JSON.
+    ImageInspected {
+        /// Which.
+        id: ImageId,
+        /// The JSON, or why not.
+        result: Result<Arc<serde_json::Value>, String>,
+    },
+    /// Images could not be listed (the list itself comes as engine news).
+    ImagesFailed(String),
+    /// A file was written (its path), or not.
+    Saved(Result<PathBuf, String>),
+}

@@ -1,0 +1,8 @@
+//! Starts the sources, folds their news into one [`World`]: what the dashboard, `ps`, `gpus`, the
+//! recorder and the doctor all read.
+
+mod charts;
+mod world;
+
+pub use charts::{ContainerChart, GpuChart, Series};
+pub use world::{Changes, Locality, Rates, Row, World};
