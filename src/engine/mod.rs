@@ -2,13 +2,13 @@
 //!
 //! No bollard type leaves this module. `Engine` is the one seam: a real engine or the simulated one.
 
-use crate::model::{Container, ContainerCommand, ContainerDetail, ContainerKey, Image, ImageId};
+mod error;
+pub mod transport;
+mod upgrade;
 
-/// Why the engine did not do what was asked. `Display` is one line for the user, with the daemon's own
-/// text in it.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub struct EngineError(pub String);
+pub use error::EngineError;
+
+use crate::model::{Container, ContainerCommand, ContainerDetail, ContainerKey, Image, ImageId};
 
 /// A connected engine; clones share the connection pool.
 #[derive(Debug, Clone)]

@@ -10,6 +10,7 @@ mod key;
 mod news;
 mod process;
 mod status;
+pub mod text;
 mod time;
 mod usage;
 
