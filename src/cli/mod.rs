@@ -1,0 +1,56 @@
+//! The commands that print and end: `ps`, `gpus`, completions. One file a command, no logic of its own.
+//!
+//! It reads what `watch` gathered and is called by `main`. Tables and JSON go to a locked standard output;
+//! who closes the other end early (`| head`) ends us quietly.
+
+pub mod args;
+
+use std::io::{self, Write};
+
+use crate::model::Problem;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done,
+    /// The answer is no.
+    No,
+    /// Wrong usage.
+    Usage,
+    /// It could not be found out.
+    Unknown,
+}
+
+impl Exit {
+    /// The exit status.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::No => 1,
+            Self::Usage => 2,
+            Self::Unknown => 3,
+        }
+    }
+}
+
+/// Writes to standard output. Someone who stopped reading is no error.
+///
+/// # Errors
+/// What else goes wrong with standard output, as a full disk.
+pub fn print(bytes: &[u8]) -> Result<(), Problem> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Problem {
+            what: "cannot write to standard output".to_owned(),
+            why: error.to_string(),
+            remedy: String::new(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Writes `midwatch: WHAT: WHY. TRY` to standard error.
+pub fn complain(problem: &Problem) {
+    let _ = writeln!(io::stderr().lock(), "midwatch: {problem}");
+}

@@ -1,0 +1,87 @@
+//! What the documents promise is what is there.
+
+use crate::scan::{read, root};
+
+/// The lines of every fenced block that follows a heading, up to the next heading.
+fn commands_under(text: &str, heading: &str) -> Vec<String> {
+    let mut inside = false;
+    let mut fenced = false;
+    let mut found = Vec::new();
+    for line in text.lines() {
+        if line.starts_with("```") {
+            fenced = !fenced;
+        } else if !fenced && line.starts_with('#') {
+            inside = line.trim_start_matches('#').trim() == heading;
+        } else if inside && fenced && !line.trim().is_empty() {
+            found.push(line.split(" #").next().unwrap().trim().to_owned());
+        }
+    }
+    found
+}
+
+/// The commands a script runs through its `step`.
+fn steps(script: &str) -> Vec<String> {
+    script
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("step "))
+        .map(|command| command.trim().to_owned())
+        .collect()
+}
+
+#[test]
+fn the_readers_are_not_blind() {
+    let readme = "# x\n## Test\n```sh\ncargo test  # all\n\n```\n## Else\n```\nrm\n```\n";
+    assert_eq!(commands_under(readme, "Test"), ["cargo test"]);
+    assert_eq!(
+        steps("a\n  step cargo fmt --check\n# step x\n"),
+        ["cargo fmt --check"]
+    );
+}
+
+#[test]
+fn the_readmes_test_command_is_what_ci_runs() {
+    let readme = read("README.md");
+    let ci = steps(&read(".ci/run"));
+    let commands = commands_under(&readme, "Test");
+    assert_eq!(commands.len(), 1, "one test command: {commands:?}");
+    assert!(
+        ci.contains(&commands[0]),
+        "{commands:?} is not among {ci:?}"
+    );
+    for needed in [
+        "cargo fmt --all --check",
+        "cargo clippy --all-targets --workspace -- -D warnings",
+    ] {
+        assert!(
+            ci.iter().any(|step| step == needed),
+            "{needed:?} is not among {ci:?}"
+        );
+    }
+    let run = commands_under(&readme, "Run");
+    assert!(run.contains(&"cargo run --release".to_owned()), "{run:?}");
+    assert!(
+        run.contains(&"cargo run --release -- --demo".to_owned()),
+        "{run:?}"
+    );
+}
+
+#[test]
+fn every_file_the_documents_point_to_is_there() {
+    for document in ["README.md", "CONTRIBUTING.md"] {
+        let text = read(document);
+        let mut links = 0;
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            if link.contains("://") || link.starts_with('#') {
+                continue;
+            }
+            links += 1;
+            let path = link.split('#').next().unwrap();
+            assert!(root().join(path).exists(), "{document} points to {path}");
+        }
+        assert!(links > 0, "{document} points to nothing");
+    }
+}
