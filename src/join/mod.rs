@@ -1,5 +1,10 @@
 //! Joins containers, GPU processes and grants: given, used, unattributed. Pure.
 
+mod grant;
+#[cfg(test)]
+mod tests;
+mod usage;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -148,6 +153,70 @@ pub struct Joined {
 }
 
 /// Joins.
-pub fn join(_input: &JoinInput<'_>) -> Joined {
-    Joined::default()
+///
+/// A container has an entry when it is local, has a grant, or owns a GPU process. Its grant is resolved only
+/// where it is local: the GPUs of the snapshot are this machine's. Where our own pid namespace hides the
+/// host's processes (`ProcSnapshot::blind`), owners are unknown and neither users nor unattributed memory can
+/// be told: NVML's list is then empty or meaningless. Users wait for the first reading of procfs.
+pub fn join(input: &JoinInput<'_>) -> Joined {
+    let board = grant::Board::new(input.gpus);
+    let cards = usage::Cards::new(input.gpus);
+    let processes = usage::processes(input);
+    let mut used = usage::used(&processes, &cards);
+    let mut containers = HashMap::with_capacity(input.containers.len());
+    for container in input.containers {
+        let grant = container.detail.as_ref().and_then(|d| d.grant.as_ref());
+        let local = (input.local)(&container.key);
+        let used = used.remove(&container.key).unwrap_or_default();
+        if !local && grant.is_none() && used.is_empty() {
+            continue;
+        }
+        let here = local || !used.is_empty();
+        containers.insert(
+            container.key,
+            ContainerGpus {
+                given: grant
+                    .filter(|_| here)
+                    .map(|grant| board.resolve(grant))
+                    .unwrap_or_default(),
+                given_as: grant.map(ToString::to_string),
+                used,
+            },
+        );
+    }
+    let blind = input.procs.and_then(|p| p.blind.clone());
+    let unattributed = match blind {
+        Some(_) => HashMap::new(),
+        None => usage::unattributed(input.gpus, &processes),
+    };
+    let users = match (&blind, input.procs) {
+        (None, Some(_)) => usage::users(&processes, &cards),
+        _ => Vec::new(),
+    };
+    let problem = blind.or_else(|| not_permitted(&processes));
+    Joined {
+        containers,
+        processes,
+        unattributed,
+        users,
+        problem,
+    }
+}
+
+/// What to say when procfs hides some owners.
+fn not_permitted(processes: &[ProcUse]) -> Option<Problem> {
+    let hidden = processes
+        .iter()
+        .filter(|p| p.owner == Owner::NotPermitted)
+        .count();
+    (hidden > 0).then(|| Problem {
+        what: format!(
+            "cannot see whose {hidden} of {} GPU processes are",
+            processes.len()
+        ),
+        why: "/proc is mounted with hidepid, which shows other users' processes to root alone"
+            .to_owned(),
+        remedy: "run midwatch as root, or in the group named by /proc's mount option gid="
+            .to_owned(),
+    })
 }
