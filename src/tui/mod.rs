@@ -4,8 +4,15 @@
 //! -> [`Effect`]s, run as tasks -> [`Outcome`]s -> update again. Views are functions from state to cells.
 
 pub mod action;
+pub mod config;
 pub mod effect;
+pub mod event;
+pub mod keymap;
 pub mod preferences;
+pub mod theme;
 
 pub use action::Action;
 pub use effect::{Effect, Outcome};
+pub use event::{Event, MouseEvent, MouseKind};
+pub use keymap::{Key, KeyPress, Keymap, Mode};
+pub use theme::Theme;
