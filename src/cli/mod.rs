@@ -4,6 +4,12 @@
 //! who closes the other end early (`| head`) ends us quietly.
 
 pub mod args;
+mod format;
+pub mod gpus;
+mod json;
+pub mod ps;
+pub mod ready;
+mod table;
 
 use std::io::{self, Write};
 
@@ -54,3 +60,6 @@ pub fn print(bytes: &[u8]) -> Result<(), Problem> {
 pub fn complain(problem: &Problem) {
     let _ = writeln!(io::stderr().lock(), "midwatch: {problem}");
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ mod image;
 mod key;
 mod news;
 mod process;
+mod secret;
 mod status;
 pub mod text;
 mod time;
@@ -29,6 +30,7 @@ pub use key::{
 };
 pub use news::{EngineEvent, EngineNews, EventKind};
 pub use process::{CgroupContainer, CgroupOwner, ProcInfo, ProcSnapshot, RuntimeKind};
+pub use secret::{MASK, looks_secret, mask_command};
 pub use status::{EngineInfo, EngineStatus, Problem};
 pub use time::Stamp;
 pub use usage::{ContainerUsage, HostReport, UsageSnapshot, UsageSource};
