@@ -1,1 +1,21 @@
+//! The binary as users run it: its commands, and the dashboard in a pseudo-terminal.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may panic: that is how it fails"
+)]
 
+#[path = "e2e/cli_commands.rs"]
+mod cli_commands;
+#[path = "e2e/cli_picture.rs"]
+mod cli_picture;
+#[allow(
+    dead_code,
+    reason = "support code, not all of it is used in every test binary"
+)]
+#[path = "support/pty.rs"]
+mod pty;
+#[path = "support/svg.rs"]
+mod svg;
