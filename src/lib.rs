@@ -6,6 +6,7 @@
 
 pub mod cli;
 pub mod engine;
+pub mod host;
 pub mod join;
 pub mod lanes;
 pub mod logs;

@@ -1,0 +1,441 @@
+//! What a container spends, from its cgroup files and its network namespace, read through descriptors that
+//! stay open: one system call a number.
+//!
+//! Meanings are those of `docker stats`: memory is usage less inactive file cache, block I/O what the
+//! throttling layer (v1) or io.stat (v2) counts, network the sum over all interfaces but loopback.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::mounts::{ContainerDirs, Dir};
+use super::read;
+
+/// Rounds between two readings of what seldom changes (limits; and everything while no process has run).
+const SELDOM: u32 = 5;
+
+/// One reading. What cannot be read is `None`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// CPU time used, nanoseconds.
+    pub cpu_ns: Option<u64>,
+    /// Memory less inactive file cache, bytes.
+    pub memory_used_bytes: Option<u64>,
+    /// Its own limit, bytes; `None`: no limit, or not readable.
+    pub memory_limit_bytes: Option<u64>,
+    /// Whether the limit could be read.
+    pub limit_read: bool,
+    /// Bytes read from block devices.
+    pub block_read_bytes: Option<u64>,
+    /// Bytes written to block devices.
+    pub block_write_bytes: Option<u64>,
+    /// Processes and threads.
+    pub pids: Option<u64>,
+    /// Processes killed for memory.
+    pub oom_kills: Option<u64>,
+    /// Bytes received; `None` for a container in the host's network.
+    pub network_rx_bytes: Option<u64>,
+    /// Bytes sent; `None` for a container in the host's network.
+    pub network_tx_bytes: Option<u64>,
+}
+
+/// A file of numbers.
+#[derive(Debug)]
+struct Numbers {
+    path: PathBuf,
+    file: Option<File>,
+    v2: bool,
+}
+
+impl Numbers {
+    /// `None` where the file does not exist or may not be read.
+    fn open(dir: Option<&Dir>, v1: &str, v2: &str, keep: bool) -> Option<Self> {
+        let dir = dir?;
+        let path = dir.path.join(if dir.v2 { v2 } else { v1 });
+        Self::at(path, dir.v2, keep)
+    }
+
+    fn at(path: PathBuf, v2: bool, keep: bool) -> Option<Self> {
+        let file = File::open(&path).ok()?;
+        Some(Self {
+            path,
+            file: keep.then_some(file),
+            v2,
+        })
+    }
+
+    fn read<'b>(&self, buffer: &'b mut Vec<u8>) -> io::Result<&'b [u8]> {
+        match &self.file {
+            Some(file) => read::again(file, buffer),
+            None => read::again(&File::open(&self.path)?, buffer),
+        }
+    }
+}
+
+/// A container's files.
+#[derive(Debug)]
+pub struct CgroupFiles {
+    cpu: Option<Numbers>,
+    memory: Option<Numbers>,
+    memory_stat: Option<Numbers>,
+    memory_limit: Option<Numbers>,
+    oom: Option<Numbers>,
+    io: Option<Numbers>,
+    pids: Option<Numbers>,
+    network: Option<Numbers>,
+    last: Reading,
+    memory_raw: Option<u64>,
+    inactive: Option<u64>,
+    round: u32,
+}
+
+impl CgroupFiles {
+    /// Opens what there is. `network` is the main process's `net/dev`, and `None` in the host's network.
+    /// `keep`: hold descriptors (up to seven); else each reading opens the files again.
+    pub fn open(dirs: &ContainerDirs, network: Option<PathBuf>, keep: bool) -> Self {
+        let memory = dirs.memory.as_ref();
+        let io = dirs.io.as_ref();
+        Self {
+            cpu: Numbers::open(dirs.cpu.as_ref(), "cpuacct.usage", "cpu.stat", keep),
+            memory: Numbers::open(memory, "memory.usage_in_bytes", "memory.current", keep),
+            memory_stat: Numbers::open(memory, "memory.stat", "memory.stat", keep),
+            memory_limit: Numbers::open(memory, "memory.limit_in_bytes", "memory.max", false),
+            oom: Numbers::open(memory, "memory.oom_control", "memory.events", keep),
+            io: Numbers::open(
+                io,
+                "blkio.throttle.io_service_bytes_recursive",
+                "io.stat",
+                keep,
+            )
+            .or_else(|| Numbers::open(io, "blkio.throttle.io_service_bytes", "io.stat", keep)),
+            pids: Numbers::open(dirs.pids.as_ref(), "pids.current", "pids.current", keep),
+            network: network.and_then(|path| Numbers::at(path, false, keep)),
+            last: Reading::default(),
+            memory_raw: None,
+            inactive: None,
+            round: 0,
+        }
+    }
+
+    /// Reads. `None`: the cgroup is gone (the container ended), or nothing of it can be read.
+    ///
+    /// While no process of the container has run since the last reading, its numbers are taken over, for at
+    /// most four rounds: others may still send to it or take memory from it.
+    pub fn read(&mut self, buffer: &mut Vec<u8>) -> Option<Reading> {
+        let cpu_ns = match &self.cpu {
+            None => None,
+            Some(numbers) => match numbers.read(buffer) {
+                Ok(bytes) if numbers.v2 => {
+                    read::field(bytes, b"usage_usec").and_then(|us| us.checked_mul(1000))
+                }
+                Ok(bytes) => read::number(bytes),
+                Err(_) => return None,
+            },
+        };
+        let due = self.round.is_multiple_of(SELDOM);
+        self.round = self.round.wrapping_add(1);
+        if cpu_ns.is_some() && cpu_ns == self.last.cpu_ns && !due {
+            return Some(self.last);
+        }
+        let mut reading = Reading {
+            cpu_ns,
+            memory_used_bytes: self.memory_used(buffer, due),
+            pids: first(self.pids.as_ref(), buffer),
+            ..self.last
+        };
+        self.read_io(&mut reading, buffer);
+        self.read_network(&mut reading, buffer);
+        if let Some(numbers) = &self.oom {
+            let bytes = numbers.read(buffer).unwrap_or_default();
+            reading.oom_kills = read::field(bytes, b"oom_kill");
+        }
+        if due {
+            let limit = self
+                .memory_limit
+                .as_ref()
+                .and_then(|numbers| numbers.read(buffer).ok());
+            reading.limit_read = limit.is_some();
+            reading.memory_limit_bytes = limit.and_then(read::number);
+        }
+        let nothing = reading
+            == Reading {
+                memory_limit_bytes: reading.memory_limit_bytes,
+                limit_read: reading.limit_read,
+                ..Reading::default()
+            };
+        self.last = reading;
+        (!nothing).then_some(reading)
+    }
+
+    /// memory.stat is long and costs the kernel most of all; it is read again only when usage changed.
+    fn memory_used(&mut self, buffer: &mut Vec<u8>, due: bool) -> Option<u64> {
+        let raw = first(self.memory.as_ref(), buffer)?;
+        if due || self.memory_raw != Some(raw) {
+            self.inactive = self.memory_stat.as_ref().and_then(|numbers| {
+                let key: &[u8] = if numbers.v2 {
+                    b"inactive_file"
+                } else {
+                    b"total_inactive_file"
+                };
+                read::field(numbers.read(buffer).ok()?, key)
+            });
+        }
+        self.memory_raw = Some(raw);
+        let inactive = self.inactive?;
+        Some(raw.checked_sub(inactive).unwrap_or(raw))
+    }
+
+    fn read_io(&self, reading: &mut Reading, buffer: &mut Vec<u8>) {
+        let Some(numbers) = &self.io else { return };
+        let sums = numbers.read(buffer).ok().map(|bytes| {
+            if numbers.v2 {
+                io_stat(bytes)
+            } else {
+                service_bytes(bytes)
+            }
+        });
+        reading.block_read_bytes = sums.map(|s| s.0);
+        reading.block_write_bytes = sums.map(|s| s.1);
+    }
+
+    fn read_network(&self, reading: &mut Reading, buffer: &mut Vec<u8>) {
+        let Some(numbers) = &self.network else { return };
+        let sums = numbers.read(buffer).ok().and_then(net_dev);
+        reading.network_rx_bytes = sums.map(|s| s.0);
+        reading.network_tx_bytes = sums.map(|s| s.1);
+    }
+}
+
+fn first(numbers: Option<&Numbers>, buffer: &mut Vec<u8>) -> Option<u64> {
+    read::number(numbers?.read(buffer).ok()?)
+}
+
+fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty())
+}
+
+fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(u8::is_ascii_whitespace)
+        .filter(|w| !w.is_empty())
+}
+
+/// v1: lines `253:0 Read 4096`, and a total without a device. Read and written bytes over all devices.
+fn service_bytes(bytes: &[u8]) -> (u64, u64) {
+    let (mut read, mut written) = (0u64, 0u64);
+    for line in lines(bytes) {
+        let mut words = words(line).skip(1);
+        let (Some(what), Some(value)) = (words.next(), words.next().and_then(read::number)) else {
+            continue;
+        };
+        match what {
+            b"Read" => read = read.saturating_add(value),
+            b"Write" => written = written.saturating_add(value),
+            _ => {}
+        }
+    }
+    (read, written)
+}
+
+/// v2: lines `253:0 rbytes=4096 wbytes=0 rios=1 …`.
+fn io_stat(bytes: &[u8]) -> (u64, u64) {
+    let (mut read, mut written) = (0u64, 0u64);
+    for word in lines(bytes).flat_map(words) {
+        if let Some(value) = word.strip_prefix(b"rbytes=") {
+            read = read.saturating_add(read::number(value).unwrap_or(0));
+        } else if let Some(value) = word.strip_prefix(b"wbytes=") {
+            written = written.saturating_add(read::number(value).unwrap_or(0));
+        }
+    }
+    (read, written)
+}
+
+/// `net/dev`: after two lines of heading `name: received-bytes … (8 columns) sent-bytes …`. Received and sent
+/// over all interfaces but loopback; `None` where this is no such file.
+fn net_dev(bytes: &[u8]) -> Option<(u64, u64)> {
+    let (mut received, mut sent) = (0u64, 0u64);
+    let mut rows = lines(bytes);
+    rows.next()?;
+    rows.next()?;
+    for line in rows {
+        // The name may hold colons itself (aliases), numbers never do.
+        let at = line.iter().rposition(|b| *b == b':')?;
+        let (name, counts) = line.split_at_checked(at)?;
+        if name.trim_ascii() == b"lo" {
+            continue;
+        }
+        let mut counts = words(counts.get(1..)?);
+        received = received.saturating_add(read::number(counts.next()?)?);
+        sent = sent.saturating_add(read::number(counts.nth(7)?)?);
+    }
+    Some((received, sent))
+}
+
+/// The main process's `net/dev`, or `None` where it lives in the host's network: its counters would be the
+/// whole machine's (`docker stats` shows none either). Every network namespace has its own procfs entries,
+/// so the inode tells, without the right to look at the namespace itself.
+pub fn network_file(procfs: &Path, pid: u32) -> Option<PathBuf> {
+    let inode = |who: &str| {
+        let path = procfs.join(who).join("net/dev");
+        std::fs::metadata(path)
+            .ok()
+            .map(|meta| (meta.dev(), meta.ino()))
+    };
+    let own = inode(&pid.to_string())?;
+    let host = inode("1").or_else(|| inode("self"));
+    (host != Some(own)).then(|| procfs.join(pid.to_string()).join("net/dev"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for (name, content) in files {
+            std::fs::write(root.path().join(name), content).unwrap();
+        }
+        root
+    }
+
+    fn dirs(root: &Path, v2: bool) -> ContainerDirs {
+        let dir = Some(Dir {
+            path: root.to_owned(),
+            v2,
+        });
+        ContainerDirs {
+            cpu: dir.clone(),
+            memory: dir.clone(),
+            io: dir.clone(),
+            pids: dir,
+        }
+    }
+
+    const NET: &str = "Inter-|   Receive                                                |  Transmit\n \
+        face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n    \
+        lo:     999       9    0    0    0     0          0         0      999       9    0    0    0     0       0          0\n  \
+        eth0:1000 1 0 0 0 0 0 0 2000 2 0 0 0 0 0 0\n  eth1: 10 1 0 0 0 0 0 0 20 2 0 0 0 0 0 0\n";
+
+    #[test]
+    fn v1_files_are_read_as_docker_stats_does() {
+        let root = tree(&[
+            ("cpuacct.usage", "123456789\n"),
+            ("memory.usage_in_bytes", "5000\n"),
+            (
+                "memory.stat",
+                "inactive_file 1\nhierarchical_memory_limit 9\ntotal_inactive_file 1000\n",
+            ),
+            ("memory.limit_in_bytes", "9223372036854771712\n"),
+            (
+                "memory.oom_control",
+                "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n",
+            ),
+            (
+                "blkio.throttle.io_service_bytes_recursive",
+                "8:0 Read 10\n8:0 Write 20\n8:0 Sync 30\n8:0 Total 30\n253:1 Read 1\n253:1 Write 2\nTotal 33\n",
+            ),
+            ("pids.current", "7\n"),
+            ("dev", NET),
+        ]);
+        for keep in [true, false] {
+            let mut files = CgroupFiles::open(
+                &dirs(root.path(), false),
+                Some(root.path().join("dev")),
+                keep,
+            );
+            let reading = files.read(&mut Vec::new()).unwrap();
+            assert_eq!(
+                reading,
+                Reading {
+                    cpu_ns: Some(123_456_789),
+                    memory_used_bytes: Some(4000),
+                    memory_limit_bytes: Some(9_223_372_036_854_771_712),
+                    limit_read: true,
+                    block_read_bytes: Some(11),
+                    block_write_bytes: Some(22),
+                    pids: Some(7),
+                    oom_kills: Some(3),
+                    network_rx_bytes: Some(1010),
+                    network_tx_bytes: Some(2020),
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn v2_files_are_read_and_what_is_not_there_is_not_zero() {
+        let root = tree(&[
+            ("cpu.stat", "usage_usec 42\nuser_usec 40\nsystem_usec 2\n"),
+            ("memory.current", "500\n"),
+            ("memory.stat", "anon 1\nfile 2\ninactive_file 1000\n"),
+            ("memory.max", "max\n"),
+            (
+                "memory.events",
+                "low 0\noom 9\noom_kill 2\noom_group_kill 1\n",
+            ),
+            (
+                "io.stat",
+                "8:0 rbytes=10 wbytes=20 rios=1 wios=2 dbytes=0 dios=0\n253:0 rbytes=1 wbytes=2\n",
+            ),
+            ("pids.current", "1\n"),
+        ]);
+        let mut files = CgroupFiles::open(&dirs(root.path(), true), None, true);
+        assert_eq!(
+            files.read(&mut Vec::new()).unwrap(),
+            Reading {
+                cpu_ns: Some(42_000),
+                memory_used_bytes: Some(500),
+                memory_limit_bytes: None,
+                limit_read: true,
+                block_read_bytes: Some(11),
+                block_write_bytes: Some(22),
+                pids: Some(1),
+                oom_kills: Some(2),
+                network_rx_bytes: None,
+                network_tx_bytes: None,
+            }
+        );
+        // An engine in v2 mode on a v1 machine: CPU time alone.
+        let bare = tree(&[("cpu.stat", "usage_usec 42\n")]);
+        let mut files = CgroupFiles::open(&dirs(bare.path(), true), None, true);
+        assert_eq!(
+            files.read(&mut Vec::new()).unwrap(),
+            Reading {
+                cpu_ns: Some(42_000),
+                ..Reading::default()
+            }
+        );
+        // Nothing at all.
+        let empty = tree(&[]);
+        let mut files = CgroupFiles::open(&dirs(empty.path(), true), None, true);
+        assert_eq!(files.read(&mut Vec::new()), None);
+        assert_eq!(
+            CgroupFiles::open(&ContainerDirs::default(), None, true).read(&mut Vec::new()),
+            None
+        );
+    }
+
+    #[test]
+    fn numbers_of_a_sleeping_container_are_taken_over_for_a_few_rounds_only() {
+        let root = tree(&[("cpu.stat", "usage_usec 42\n"), ("pids.current", "1\n")]);
+        let mut files = CgroupFiles::open(&dirs(root.path(), true), None, true);
+        let mut buffer = Vec::new();
+        assert_eq!(files.read(&mut buffer).unwrap().pids, Some(1));
+        std::fs::write(root.path().join("pids.current"), "2\n").unwrap();
+        assert_eq!(files.read(&mut buffer).unwrap().pids, Some(1));
+        std::fs::write(root.path().join("cpu.stat"), "usage_usec 43\n").unwrap();
+        assert_eq!(files.read(&mut buffer).unwrap().pids, Some(2));
+        std::fs::write(root.path().join("pids.current"), "3\n").unwrap();
+        let seen = (0..SELDOM).map(|_| files.read(&mut buffer).unwrap().pids);
+        assert_eq!(seen.last().unwrap(), Some(3));
+    }
+
+    #[test]
+    fn net_dev_tells_nothing_from_nonsense() {
+        assert_eq!(net_dev(NET.as_bytes()), Some((1010, 2020)));
+        assert_eq!(net_dev(b""), None);
+        assert_eq!(net_dev(b"a\nb\n"), Some((0, 0)));
+        assert_eq!(net_dev(b"a\nb\neth0: x\n"), None);
+        assert_eq!(net_dev(b"a\nb\nno colon\n"), None);
+    }
+}
