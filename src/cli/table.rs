@@ -2,6 +2,10 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::model::text::clean;
+
+/// Characters of a cell; a command line may have megabytes.
+const LONGEST_CELL: usize = 400;
 /// Between two columns.
 const GAP: &str = "  ";
 
@@ -30,10 +34,14 @@ impl Table {
         }
     }
 
-    /// Adds a row, one cell a column. Control characters become spaces.
+    /// Adds a row, one cell a column. Control characters are taken out.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows
-            .push(cells.into_iter().map(|cell| plain(&cell)).collect());
+        self.rows.push(
+            cells
+                .into_iter()
+                .map(|cell| clean(&cell, LONGEST_CELL))
+                .collect(),
+        );
     }
 
     /// The lines, each ended by a newline; `width` cuts them to a terminal's columns.
@@ -75,18 +83,6 @@ impl Table {
     }
 }
 
-/// Text from outside, fit for a terminal's line.
-fn plain(text: &str) -> String {
-    // Control characters, and the marks that turn the reading direction round.
-    text.chars()
-        .map(|c| match c {
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' => ' ',
-            c if c.is_control() => ' ',
-            c => c,
-        })
-        .collect()
-}
-
 /// The longest beginning that takes at most `width` columns.
 fn cut(line: &str, width: usize) -> &str {
     let mut used = 0;
@@ -115,8 +111,8 @@ mod tests {
         assert_eq!(
             table.render(None),
             "NAME       MEM  COMMAND\n\
-             训练       9 B  a ]52;c;x b\n\
-             e\u{301}a    12.0 GiB  x  y\n"
+             训练       9 B  ab\n\
+             e\u{301}a    12.0 GiB  x y\n"
         );
         assert_eq!(
             table.render(Some(7)),
