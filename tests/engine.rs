@@ -1,1 +1,17 @@
+//! Against a real Docker engine, and the machine's own side of it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test may panic: that is how it fails"
+)]
 
+#[path = "engine/host_trees.rs"]
+mod host_trees;
+
+#[path = "support/procfs.rs"]
+mod procfs;
