@@ -1,12 +1,27 @@
 //! Text from containers, made safe and bounded: frames to lines, `\r`, colours, search. Pure.
+//!
+//! A log's way: bytes of the engine -> [`LogReader`] ([`frame`]: frames, [`stamp`]: times, [`assemble`]:
+//! lines) -> [`LineBatch`]es in [`LogNews`] through the [`LogLane`] -> [`LogBuffer`] on the screen's side.
 
-use crate::model::ContainerKey;
+pub mod assemble;
+mod batch;
+mod buffer;
+mod cells;
+mod command;
+pub mod frame;
+mod lane;
+mod matcher;
+mod reader;
+pub mod sgr;
+pub mod stamp;
 
-/// What the Logs tab asks of the log service.
-#[derive(Debug, Clone, PartialEq)]
-pub enum LogCommand {
-    /// Follow these containers' logs (several: merged), closing what was open.
-    Open(Vec<ContainerKey>),
-    /// Close.
-    Close,
-}
+pub use batch::{BATCH_BYTES, LINE_COST, Line, LineBatch};
+pub use buffer::{Limits, LogBuffer};
+pub use command::{
+    LiveLine, LogCommand, LogNews, LogStatus, LogTarget, LogUpdate, Page, PageKind, Place,
+};
+pub use frame::Stream;
+pub use lane::{LaneDrained, LogLane};
+pub use matcher::{Matcher, PatternKind};
+pub use reader::{LogReader, Skip};
+pub use stamp::LineTime;
