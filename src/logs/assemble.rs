@@ -486,5 +486,4 @@ impl Assembler {
 }
 
 #[cfg(test)]
-#[path = "assemble_tests.rs"]
 mod tests;

@@ -47,8 +47,7 @@ pub struct LineBatch {
 impl LineBatch {
     /// Whether another line of `bytes` bytes of text may be added. A batch takes any first line.
     pub fn has_room(&self, bytes: usize) -> bool {
-        self.is_empty()
-            || (self.text.len() + bytes <= BATCH_BYTES && self.ends.len() < BATCH_LINES)
+        self.is_empty() || (self.text.len() + bytes <= BATCH_BYTES && self.ends.len() < BATCH_LINES)
     }
 
     /// Adds a line. One that finds no room, or is longer than a batch, is refused with `false`.

@@ -109,8 +109,9 @@ impl LogBuffer {
             let start = usize::try_from(from - chunk.first)
                 .unwrap_or(0)
                 .max(chunk.gone);
-            (start..chunk.batch.len())
-                .filter_map(move |index| Some((chunk.first + index as i64, chunk.batch.get(index)?)))
+            (start..chunk.batch.len()).filter_map(move |index| {
+                Some((chunk.first + index as i64, chunk.batch.get(index)?))
+            })
         })
     }
 
@@ -183,10 +184,11 @@ impl LogBuffer {
         let Some(chunk) = self.chunks.front_mut() else {
             return;
         };
-        if let Some(line) = chunk.batch.get(chunk.gone) {
-            self.bytes = self.bytes.saturating_sub(line.text.len() + LINE_COST);
-            self.lines = self.lines.saturating_sub(1);
-        }
+        let Some(line) = chunk.batch.get(chunk.gone) else {
+            return;
+        };
+        self.bytes = self.bytes.saturating_sub(line.text.len() + LINE_COST);
+        self.lines = self.lines.saturating_sub(1);
         chunk.gone += 1;
         // The last chunk stays, so that numbers go on.
         if chunk.gone >= chunk.batch.len()
@@ -200,6 +202,14 @@ impl LogBuffer {
 
     /// Takes the last line away.
     pub fn pop_back(&mut self) {
+        while self.chunks.len() > 1
+            && self
+                .chunks
+                .back()
+                .is_some_and(|chunk| chunk.batch.len() <= chunk.gone)
+        {
+            self.chunks.pop_back();
+        }
         let Some(chunk) = self.chunks.back_mut() else {
             return;
         };

@@ -221,7 +221,7 @@ mod tests {
         let mut bytes = vec![1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff];
         bytes.extend(b"text");
         let mut decoder = FrameDecoder::new(false);
-        let mut seen = Vec::new();
+        let mut seen: Vec<u8> = Vec::new();
         decoder.push(&bytes, |p| seen.extend(p.bytes));
         assert_eq!(seen, b"text");
         assert!(std::mem::size_of::<FrameDecoder>() <= 32);
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn what_is_no_header_is_shown_raw() {
         let mut decoder = FrameDecoder::new(false);
-        let mut seen = Vec::new();
+        let mut seen: Vec<u8> = Vec::new();
         decoder.push(b"plain text, no frames\n", |p| seen.extend(p.bytes));
         assert_eq!(seen, b"plain text, no frames\n");
         assert!(decoder.broken());

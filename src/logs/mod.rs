@@ -18,10 +18,10 @@ pub mod stamp;
 pub use batch::{BATCH_BYTES, LINE_COST, Line, LineBatch};
 pub use buffer::{Limits, LogBuffer};
 pub use command::{
-    LiveLine, LogCommand, LogNews, LogStatus, LogTarget, LogUpdate, Page, PageKind, Place,
+    LiveBar, LiveLine, LogCommand, LogNews, LogStatus, LogTarget, LogUpdate, Page, PageKind, Place,
 };
 pub use frame::Stream;
 pub use lane::{LaneDrained, LogLane};
 pub use matcher::{Matcher, PatternKind};
-pub use reader::{LogReader, Skip};
+pub use reader::{Before, LogReader, Skip};
 pub use stamp::LineTime;

@@ -25,8 +25,27 @@ impl LineTime {
 /// Reads an RFC 3339 time (`2026-11-23T16:14:55.123456789Z`, any number of decimals, any offset).
 pub fn parse_time(bytes: &[u8]) -> Option<LineTime> {
     let (head, mut rest) = bytes.split_at_checked(19)?;
-    let &[y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T' | b't', h0, h1, b':', i0, i1, b':', s0, s1] =
-        head
+    let &[
+        y0,
+        y1,
+        y2,
+        y3,
+        b'-',
+        m0,
+        m1,
+        b'-',
+        d0,
+        d1,
+        b'T' | b't',
+        h0,
+        h1,
+        b':',
+        i0,
+        i1,
+        b':',
+        s0,
+        s1,
+    ] = head
     else {
         return None;
     };

@@ -38,8 +38,14 @@ fn a_progress_bar_writes_over_its_line() {
     assert_eq!(lines("long text\x1b[2K\rab\n"), ["ab"]);
     assert_eq!(lines("long\x1b[1Gab\n"), ["abng"]);
     // Keras: backspaces over what was printed.
-    assert_eq!(lines("1/9 [..]\x08\x08\x08\x08\x08\x08\x08\x082/9\n"), ["2/9 [..]"]);
-    assert_eq!(lines("\x1b[31m50%\x1b[0m\r\x1b[32m60%\x1b[0m\n"), ["\x1b[0;32m60%"]);
+    assert_eq!(
+        lines("1/9 [..]\x08\x08\x08\x08\x08\x08\x08\x082/9\n"),
+        ["2/9 [..]"]
+    );
+    assert_eq!(
+        lines("\x1b[31m50%\x1b[0m\r\x1b[32m60%\x1b[0m\n"),
+        ["\x1b[0;32m60%"]
+    );
 }
 
 #[test]
@@ -156,7 +162,8 @@ proptest! {
             prop_assert!(line.len() <= MAX_LINE);
             let plain = sgr::plain(line);
             prop_assert!(!plain.chars().any(|c| c.is_control()), "{:?}", line);
-            prop_assert!(!plain.contains(['\u{202e}', '\u{2066}']));
+            let turned = plain.contains(['\u{202e}', '\u{2066}']);
+            prop_assert!(!turned);
             // Every sequence is the one that Sgr writes.
             let mut again = String::new();
             let mut last = sgr::Sgr::PLAIN;
