@@ -6,6 +6,7 @@
 pub mod action;
 pub mod config;
 pub mod effect;
+pub mod encode;
 pub mod event;
 pub mod keymap;
 pub mod preferences;
