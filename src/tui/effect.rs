@@ -96,4 +96,6 @@ pub enum Outcome {
     ImagesFailed(String),
     /// A file was written (its path), or not.
     Saved(Result<PathBuf, String>),
+    /// Text was sent to the clipboard (its bytes), or is too long for it. Terminals do not confirm.
+    Copied(Result<usize, String>),
 }

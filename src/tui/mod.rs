@@ -1,6 +1,6 @@
 //! The dashboard: terminal session, event loop, state, update, keymap, views.
 //!
-//! A key's way: crossterm event -> [`keymap`] (data) -> [`Action`] -> `update(state, event, now)` (pure)
+//! A key's way: terminal bytes -> [`input`] -> [`keymap`] (data) -> [`Action`] -> `update(state, event, now)` (pure)
 //! -> [`Effect`]s, run as tasks -> [`Outcome`]s -> update again. Views are functions from state to cells.
 
 pub mod action;
@@ -8,8 +8,13 @@ pub mod config;
 pub mod effect;
 pub mod encode;
 pub mod event;
+pub mod input;
 pub mod keymap;
 pub mod preferences;
+pub mod run;
+pub mod runner;
+pub mod screen;
+pub mod session;
 pub mod theme;
 
 pub use action::Action;

@@ -125,7 +125,7 @@ fn mixed(a: &Buffer, b: &Buffer, mask: &[bool]) -> Buffer {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(120))]
     #[test]
     fn the_terminal_shows_exactly_the_new_frame(
         a in any_buffer(23, 7),

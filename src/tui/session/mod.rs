@@ -1,0 +1,166 @@
+//! The terminal as a guard: what `enter` changes, `leave` restores, on every way out.
+//!
+//! The state lives in one place of the process, since the panic hook and the last resort of a signal must
+//! reach it without anybody's help. `leave` may be called any number of times, from any thread.
+
+mod tty;
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, Once, OnceLock, TryLockError};
+use std::time::{Duration, Instant};
+
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+
+pub use tty::{Tty, TtyError};
+
+use crate::lanes::Waker;
+
+/// Alternate screen, no cursor, bracketed paste.
+const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?2004h";
+/// CAN ends a sequence that was cut in its middle; then everything that may have been switched on goes
+/// off, and the cursor is shown on the screen that the user came from.
+const LEAVE: &[u8] =
+    b"\x18\x1b[?2026l\x1b[?1006l\x1b[?1002l\x1b[?1000l\x1b[?2004l\x1b[m\x1b[?1049l\x1b[?25h";
+const MOUSE_ON: &[u8] = b"\x1b[?1000h\x1b[?1002h\x1b[?1006h";
+const MOUSE_OFF: &[u8] = b"\x1b[?1006l\x1b[?1002l\x1b[?1000l";
+/// Plain cursor keys and keypad, ASCII letters, the whole screen scrolls.
+const AFTER_OTHERS: &[u8] = b"\x1b[?1l\x1b>\x1b(B\x0f\x1b[r";
+/// A terminal that takes nothing for so long is stalled; the process leaves without it.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+struct Entered {
+    tty: Tty,
+    before: Termios,
+}
+
+static ENTERED: Mutex<Option<Entered>> = Mutex::new(None);
+static PANICKED: AtomicBool = AtomicBool::new(false);
+static PANIC_WAKER: OnceLock<Waker> = OnceLock::new();
+
+/// The lock, taken even where its holder panicked, and given up where its holder hangs.
+fn entered() -> Option<MutexGuard<'static, Option<Entered>>> {
+    let start = Instant::now();
+    loop {
+        match ENTERED.try_lock() {
+            Ok(guard) => return Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) if start.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err(TryLockError::WouldBlock) => return None,
+        }
+    }
+}
+
+/// Gives the terminal back: attributes, screen, cursor. Ignores errors, waits a moment at most.
+pub fn leave() {
+    let Some(Entered { tty, before }) = entered().and_then(|mut guard| guard.take()) else {
+        return;
+    };
+    let _ = tty.write_all(LEAVE, PATIENCE);
+    let _ = tcsetattr(tty.input(), OptionalActions::Now, &before);
+}
+
+/// Whether any thread of the process has panicked since [`install_panic_hook`].
+pub fn panicked() -> bool {
+    PANICKED.load(Ordering::Acquire)
+}
+
+/// From now on a panic of any thread restores the terminal before its message is printed, and wakes the
+/// loop, which ends the program. Installed once; `waker` is the loop's.
+pub fn install_panic_hook(waker: &Waker) {
+    static HOOK: Once = Once::new();
+    let _ = PANIC_WAKER.set(waker.clone());
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            PANICKED.store(true, Ordering::Release);
+            leave();
+            before(info);
+            if let Some(waker) = PANIC_WAKER.get() {
+                waker.wake();
+            }
+        }));
+    });
+}
+
+/// The guard: while it lives (and was not left), the terminal is ours.
+#[derive(Debug)]
+pub struct Session {
+    tty: Tty,
+    mouse: bool,
+}
+
+impl Session {
+    /// Enters: raw mode, alternate screen, hidden cursor, bracketed paste.
+    pub fn enter(tty: &Tty) -> io::Result<Self> {
+        let session = Self {
+            tty: tty.try_clone()?,
+            mouse: false,
+        };
+        session.begin()?;
+        Ok(session)
+    }
+
+    fn begin(&self) -> io::Result<()> {
+        let mut guard = entered().ok_or(io::ErrorKind::WouldBlock)?;
+        let before = tcgetattr(self.tty.input())?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        tcsetattr(self.tty.input(), OptionalActions::Now, &raw)?;
+        *guard = Some(Entered {
+            tty: self.tty.try_clone()?,
+            before,
+        });
+        drop(guard);
+        let mut bytes = ENTER.to_vec();
+        if self.mouse {
+            bytes.extend_from_slice(MOUSE_ON);
+        }
+        self.tty.write_all(&bytes, PATIENCE)
+    }
+
+    /// Gives the terminal back for a while (suspended, a shell). The writer must be at rest.
+    pub fn pause(&self) {
+        leave();
+    }
+
+    /// Leaves the alternate screen to a shell in a container; raw mode stays, its terminal is far away.
+    pub fn hand_over(&self) -> io::Result<()> {
+        self.tty.write_all(LEAVE, PATIENCE)
+    }
+
+    /// Comes back after [`Session::hand_over`], undoing what the shell may have left switched on.
+    pub fn take_back(&self) -> io::Result<()> {
+        let mut bytes = LEAVE.to_vec();
+        bytes.extend_from_slice(AFTER_OTHERS);
+        bytes.extend_from_slice(ENTER);
+        if self.mouse {
+            bytes.extend_from_slice(MOUSE_ON);
+        }
+        self.tty.write_all(&bytes, PATIENCE)
+    }
+
+    /// Takes the terminal again after [`Session::pause`].
+    pub fn resume(&self) -> io::Result<()> {
+        self.begin()
+    }
+
+    /// The bytes that switch mouse capture, to be sent in order with the frames; remembered for `resume`.
+    pub fn mouse(&mut self, on: bool) -> &'static [u8] {
+        self.mouse = on;
+        if on { MOUSE_ON } else { MOUSE_OFF }
+    }
+
+    /// Whether the mouse is captured.
+    pub fn has_mouse(&self) -> bool {
+        self.mouse
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        leave();
+    }
+}
