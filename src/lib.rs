@@ -4,7 +4,11 @@
 //! use `watch` and the services (`engine`, `gpu`, `host`, `demo`); services use `join`, `logs`, `lanes`
 //! and `model`; those use nothing of ours but `model` and `lanes`.
 
+// serde_json's `json!` recurses once a token: the simulated engine's inspect has many.
+#![recursion_limit = "512"]
+
 pub mod cli;
+pub mod demo;
 pub mod engine;
 pub mod host;
 pub mod join;
