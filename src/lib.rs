@@ -10,6 +10,7 @@
 pub mod cli;
 pub mod demo;
 pub mod engine;
+pub mod gpu;
 pub mod host;
 pub mod join;
 pub mod lanes;

@@ -271,6 +271,7 @@ fn world() -> World {
                 process("GPU-0", None, 4242),
                 process("GPU-mig", Some("MIG-1"), 4343),
             ],
+            notice: None,
             xid_note: None,
         },
         stamp(1),
@@ -423,6 +424,7 @@ fn what_is_not_known_is_null_and_not_nothing() {
             driver: DriverStatus::Down(problem.clone()),
             gpus: vec![],
             processes: vec![],
+            notice: None,
             xid_note: None,
         },
         stamp(3),
@@ -543,6 +545,7 @@ fn gpus_fails_without_a_driver_and_not_without_a_gpu() {
         driver,
         gpus: vec![],
         processes: vec![],
+        notice: None,
         xid_note: None,
     };
     world.gpu_snapshot(round(DriverStatus::Starting), stamp(1));

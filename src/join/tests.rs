@@ -76,6 +76,7 @@ fn snapshot(gpus: Vec<Gpu>, processes: Vec<GpuProcess>) -> GpuSnapshot {
         driver: DriverStatus::Starting,
         gpus,
         processes,
+        notice: None,
         xid_note: None,
     }
 }

@@ -281,8 +281,24 @@ pub struct GpuSnapshot {
     pub gpus: Vec<Gpu>,
     /// Processes on them.
     pub processes: Vec<GpuProcess>,
-    /// Whether Xid events come from NVML and the kernel log, or why not.
+    /// Something about the whole that the user should know though the driver answers: it lists no GPU.
+    pub notice: Option<Problem>,
+    /// Why Xid events do not come from NVML or the kernel log, and how to mend it; `None`: they do.
     pub xid_note: Option<String>,
+}
+
+impl GpuSnapshot {
+    /// What is known before the driver answered.
+    pub fn starting(now: Stamp) -> Self {
+        Self {
+            at: now,
+            driver: DriverStatus::Starting,
+            gpus: Vec::new(),
+            processes: Vec::new(),
+            notice: None,
+            xid_note: None,
+        }
+    }
 }
 
 /// Where an Xid was read.
