@@ -18,4 +18,5 @@ pub mod logs;
 pub mod model;
 pub mod trace;
 pub mod tui;
+pub mod verdict;
 pub mod watch;
