@@ -41,6 +41,15 @@ impl Version {
         }
     }
 
+    /// From its numbers.
+    pub fn from_parts(parts: &[u32]) -> Self {
+        let text: Vec<String> = parts.iter().map(u32::to_string).collect();
+        Self {
+            parts: parts.to_vec(),
+            text: text.join("."),
+        }
+    }
+
     /// The first number.
     pub fn major(&self) -> u32 {
         self.part(0)
