@@ -1,12 +1,189 @@
 //! The CUDA verdict: a pure function from facts of an image and of a host to what will happen.
+//!
+//! It never looks at the machine. First it is worked out which libcuda is in effect, then all rules apply,
+//! in the order of the decision procedure; the root cause comes first. A rule that lacks a fact makes the
+//! answer unknown: nothing ever guesses "works".
 
 pub mod catalogue;
 pub mod effective;
 pub mod facts;
 pub mod finding;
 pub mod need;
+pub mod remedy;
 pub mod require;
+pub mod rules;
 pub mod version;
 
+#[cfg(test)]
+mod tests;
+
 pub use catalogue::Catalogue;
+pub use finding::{Answer, Finding, Rule, Severity};
 pub use version::Version;
+
+use effective::LibCuda;
+use facts::{Build, HostFacts, ImageFacts, Scan};
+use rules::{Case, Findings, code, content, driver, grant};
+
+/// What will happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// In one word.
+    pub answer: Answer,
+    /// Root cause first.
+    pub findings: Vec<Finding>,
+    /// Facts that were missing, for an unknown answer.
+    pub unknown: Vec<String>,
+    /// The CUDA the image needs, for the badge: the newest of its needs.
+    pub needs: Option<Version>,
+}
+
+/// The order in which findings of one severity explain each other: what makes later ones moot comes first.
+const ROOT_CAUSE: [u16; 24] = [
+    401, 307, 108, 305, 306, 402, 403, 101, 106, 105, 102, 203, 201, 107, 304, 303, 204, 202, 301,
+    308, 404, 104, 103, 302,
+];
+
+/// Judges an image on a host.
+pub fn judge(image: &ImageFacts, host: &HostFacts) -> Verdict {
+    let libcuda = effective::libcuda(image, host);
+    let cuda = match &libcuda {
+        LibCuda::Host => host.cuda.clone(),
+        LibCuda::Compat { compat, .. } => compat.cuda.clone(),
+        LibCuda::Unknown { .. } => None,
+    };
+    let needs = need::needs(image, cuda.as_ref());
+    let case = Case {
+        image,
+        host,
+        libcuda,
+        cuda,
+        needs,
+    };
+    let mut out = Findings::default();
+    for rule in [
+        grant::no_gpu_runtime,
+        content::platform,
+        driver::driver_does_not_know_gpu,
+        driver::requirement_unsatisfied,
+        driver::driver_against_cuda,
+        driver::compat,
+        code::gpu_dropped,
+        code::device_code,
+        content::cpu_only,
+        content::several_runtimes,
+        content::stub_on_path,
+        content::driver_library,
+        content::musl,
+        content::rocm,
+        content::missing_libraries,
+        grant::devices_void,
+        grant::capabilities_lack_compute,
+        grant::small_shm,
+    ] {
+        rule(&case, &mut out);
+    }
+    if !host.hypothetical {
+        some_gpus_only(host, &mut out);
+    }
+    out.found
+        .sort_by_key(|f| (std::cmp::Reverse(f.severity), rank(f.rule)));
+    let needs = case.needs.iter().map(|n| n.cuda.clone()).max();
+    Verdict {
+        answer: answer(image, host, &case, &mut out),
+        findings: out.found,
+        unknown: out.unknown,
+        needs,
+    }
+}
+
+fn rank(rule: Rule) -> usize {
+    ROOT_CAUSE
+        .iter()
+        .position(|code| *code == rule.0)
+        .unwrap_or(ROOT_CAUSE.len())
+}
+
+/// MW204: of a live host's GPUs some are served. What fails on the others is then a warning each.
+fn some_gpus_only(host: &HostFacts, out: &mut Findings) {
+    let about_gpus = |f: &Finding| f.severity == Severity::Error && !f.gpus.is_empty();
+    let failing = |id: &String| {
+        out.found
+            .iter()
+            .any(|f| about_gpus(f) && f.gpus.contains(id))
+    };
+    let (bad, good): (Vec<_>, Vec<_>) = host.gpus.iter().partition(|g| failing(&g.id));
+    if bad.is_empty() || good.is_empty() {
+        return;
+    }
+    let names = |gpus: &[&facts::HostGpu]| {
+        let mut names: Vec<String> = gpus.iter().map(|g| g.name.clone()).collect();
+        names.dedup();
+        names.join(", ")
+    };
+    let finding = Finding::new(
+        204,
+        Severity::Warning,
+        format!(
+            "it works on some of this host's GPUs alone: {}",
+            names(&good)
+        ),
+    )
+    .because(format!("not on {}", names(&bad)))
+    .try_this(format!(
+        "name the GPUs: `--gpus '\"device={}\"'`",
+        good.iter()
+            .map(|g| g.id.as_str())
+            .collect::<Vec<_>>()
+            .join(",")
+    ))
+    .on(bad.iter().map(|g| g.id.clone()));
+    for f in out.found.iter_mut().filter(|f| about_gpus(f)) {
+        f.severity = Severity::Warning;
+    }
+    out.add(finding);
+}
+
+fn answer(image: &ImageFacts, host: &HostFacts, case: &Case<'_>, out: &mut Findings) -> Answer {
+    let worst = out.found.iter().map(|f| f.severity).max();
+    if worst == Some(Severity::Error) {
+        return Answer::Fails;
+    }
+    if image.scan == Scan::Config && !image.unmodified_base {
+        out.lacks("the image's content: its configuration can prove a failure, never a success");
+        return Answer::Unknown;
+    }
+    let cuda_inside = !case.needs.is_empty()
+        || !image.libraries.is_empty()
+        || image
+            .frameworks
+            .iter()
+            .any(|f| matches!(f.build, Build::Cuda(_)));
+    if cuda_inside {
+        if host.gpus.is_empty() {
+            out.lacks("the GPUs it would run on");
+        }
+        if host.driver.is_none() && host.cuda.is_none() {
+            out.lacks("the host's driver");
+        }
+        for gap in &image.gaps {
+            out.lacks(gap.clone());
+        }
+        if !out.unknown.is_empty() {
+            return Answer::Unknown;
+        }
+    } else if worst != Some(Severity::Warning) {
+        return if image.gaps.is_empty() {
+            Answer::NoCuda
+        } else {
+            for gap in &image.gaps {
+                out.lacks(gap.clone());
+            }
+            Answer::Unknown
+        };
+    }
+    match worst {
+        Some(Severity::Warning) => Answer::Limited,
+        _ => Answer::Works,
+    }
+}
