@@ -12,6 +12,7 @@ pub mod demo;
 pub mod engine;
 pub mod gpu;
 pub mod host;
+pub mod inspect;
 pub mod join;
 pub mod lanes;
 pub mod logs;

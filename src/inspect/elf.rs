@@ -1,0 +1,435 @@
+//! Reads an ELF library as it streams by: which sections its device code is in, and what it needs.
+//!
+//! The section table of an ELF stands at its end and a tar stream goes forward alone. So the header (first
+//! 64 bytes) tells in advance which ranges to keep: the program headers, the dynamic section, the last
+//! 64 KiB before the section table and the table itself. Device code containers are found by their magic on
+//! the way and counted to their sections at the end. Memory: about 1.5 MiB at most, whatever the file says.
+
+use super::fatbin::Scanner;
+use crate::verdict::facts::{DeviceCode, PtxCode};
+
+const HEADER: usize = 64;
+const MAX_PROGRAM_HEADERS: u64 = 64 << 10;
+const MAX_DYNAMIC: u64 = 64 << 10;
+const MAX_SECTION_TABLE: u64 = 1 << 20;
+/// Section names stand right before the section table in what linkers write.
+const BEFORE_TABLE: u64 = 64 << 10;
+const MAX_STRINGS: usize = 1024;
+const MAX_STRING: usize = 200;
+const DT_NEEDED: u64 = 1;
+const DT_STRTAB: u64 = 5;
+const PT_LOAD: u32 = 1;
+const PT_DYNAMIC: u32 = 2;
+
+/// A range of the file to keep.
+#[derive(Debug)]
+struct Capture {
+    offset: u64,
+    bytes: Vec<u8>,
+    want: usize,
+}
+
+impl Capture {
+    fn new(offset: u64, len: u64) -> Self {
+        Self {
+            offset,
+            bytes: Vec::new(),
+            want: usize::try_from(len).unwrap_or(0),
+        }
+    }
+
+    fn feed(&mut self, position: u64, piece: &[u8]) {
+        let next = self.offset + self.bytes.len() as u64;
+        let missing = self.want - self.bytes.len();
+        if missing == 0 || position > next {
+            return;
+        }
+        let skip = usize::try_from(next - position).unwrap_or(usize::MAX);
+        if let Some(rest) = piece.get(skip..) {
+            let take = rest.len().min(missing);
+            self.bytes
+                .extend_from_slice(rest.get(..take).unwrap_or(&[]));
+        }
+    }
+
+    /// The kept bytes from an offset of the file on.
+    fn at(&self, offset: u64) -> Option<&[u8]> {
+        let start = usize::try_from(offset.checked_sub(self.offset)?).ok()?;
+        self.bytes.get(start..)
+    }
+}
+
+/// What was found in a library.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ElfFacts {
+    /// `e_machine`: 62 x86_64, 183 aarch64.
+    pub machine: u16,
+    /// `DT_NEEDED` names, as far as they were seen.
+    pub needed: Vec<String>,
+    /// Device code of `.nv_fatbin` (of the whole file where the section table cannot be read).
+    pub code: DeviceCode,
+    /// An AMD fat binary section.
+    pub hip: bool,
+    /// Why the device code is not told in full.
+    pub problem: Option<String>,
+}
+
+/// Whether a file may be worth reading: the ELF magic of a 64-bit little-endian file.
+pub fn is_elf(first: &[u8]) -> bool {
+    first.starts_with(&[0x7f, b'E', b'L', b'F', 2, 1])
+}
+
+/// Reads one library.
+#[derive(Debug, Default)]
+pub struct ElfStream {
+    position: u64,
+    /// Bytes short of a word, for the scanner.
+    partial: Vec<u8>,
+    header: Vec<u8>,
+    captures: Vec<Capture>,
+    section_table: Option<(u64, u16, u16)>,
+    scanner: Scanner,
+    strings: Vec<(u64, String)>,
+    tail: Vec<u8>,
+    planned: bool,
+}
+
+impl ElfStream {
+    /// A reader at the file's first byte.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next bytes of the file.
+    pub fn feed(&mut self, piece: &[u8]) {
+        if self.header.len() < HEADER {
+            let missing = HEADER - self.header.len();
+            self.header.extend(piece.iter().take(missing));
+            if self.header.len() == HEADER {
+                self.plan();
+            }
+        }
+        for capture in &mut self.captures {
+            capture.feed(self.position, piece);
+        }
+        self.plan_dynamic();
+        self.find_names(piece);
+        self.scan(piece);
+        self.position += piece.len() as u64;
+    }
+
+    /// From the file's header: which ranges to keep. Those that begin in the piece being fed are fed after.
+    fn plan(&mut self) {
+        let u64_at = |at| read_u64(&self.header, at).unwrap_or(0);
+        let u16_at = |at| read_u16(&self.header, at).unwrap_or(0);
+        let program = u64_at(32);
+        let program_len = u64::from(u16_at(54)) * u64::from(u16_at(56));
+        let table = u64_at(40);
+        let entry = u64::from(u16_at(58));
+        let count = u16_at(60);
+        if program_len > 0 && program_len <= MAX_PROGRAM_HEADERS {
+            self.captures.push(Capture::new(program, program_len));
+        }
+        let table_len = entry * u64::from(count);
+        if entry == 64 && table_len > 0 && table_len <= MAX_SECTION_TABLE {
+            let from = table.saturating_sub(BEFORE_TABLE);
+            if let Some(len) = (table - from).checked_add(table_len) {
+                self.captures.push(Capture::new(from, len));
+                self.section_table = Some((table, count, u16_at(62)));
+            }
+        }
+        // What of the header piece came before this moment must be kept too.
+        let header = std::mem::take(&mut self.header);
+        for capture in &mut self.captures {
+            capture.feed(0, &header);
+        }
+        self.header = header;
+    }
+
+    /// Once the program headers are there: keep the dynamic section, which is still to come.
+    fn plan_dynamic(&mut self) {
+        if self.planned {
+            return;
+        }
+        let Some(program) = self.program_headers().map(<[u8]>::to_vec) else {
+            return;
+        };
+        self.planned = true;
+        for header in program.chunks_exact(56) {
+            if read_u32(header, 0) == Some(PT_DYNAMIC) {
+                let (Some(offset), Some(len)) = (read_u64(header, 8), read_u64(header, 32)) else {
+                    continue;
+                };
+                if len <= MAX_DYNAMIC && offset >= self.position {
+                    self.captures.push(Capture::new(offset, len));
+                }
+            }
+        }
+    }
+
+    fn program_headers(&self) -> Option<&[u8]> {
+        let offset = read_u64(&self.header, 32)?;
+        let len =
+            usize::from(read_u16(&self.header, 54)?) * usize::from(read_u16(&self.header, 56)?);
+        let capture = self
+            .captures
+            .iter()
+            .find(|c| c.offset == offset && c.want == len)?;
+        (len > 0 && capture.bytes.len() == len).then_some(capture.bytes.as_slice())
+    }
+
+    /// Keeps strings that look like library names, with their offsets: those in the dynamic string table
+    /// are told apart at the end.
+    fn find_names(&mut self, piece: &[u8]) {
+        if self.strings.len() >= MAX_STRINGS {
+            return;
+        }
+        let kept = self.tail.len();
+        let base = self.position - kept as u64;
+        let joined;
+        let bytes = if kept == 0 {
+            piece
+        } else {
+            let mut both = std::mem::take(&mut self.tail);
+            both.extend_from_slice(piece);
+            joined = both;
+            &joined
+        };
+        for hit in memchr::memmem::find_iter(bytes, b".so") {
+            let start = bytes
+                .get(hit.saturating_sub(MAX_STRING)..hit)
+                .and_then(|before| before.iter().rposition(|b| *b == 0))
+                .map(|zero| hit.saturating_sub(MAX_STRING) + zero + 1);
+            let end = bytes
+                .get(hit..bytes.len().min(hit + MAX_STRING))
+                .and_then(|after| after.iter().position(|b| *b == 0))
+                .map(|zero| hit + zero);
+            let (Some(start), Some(end)) = (start, end) else {
+                continue;
+            };
+            let name = bytes.get(start..end).unwrap_or(&[]);
+            let plain = name.starts_with(b"lib")
+                && name
+                    .iter()
+                    .all(|b| b.is_ascii_alphanumeric() || b"._+-".contains(b));
+            if plain && self.strings.len() < MAX_STRINGS {
+                let offset = base + start as u64;
+                if self.strings.last().is_none_or(|(last, _)| *last < offset) {
+                    self.strings
+                        .push((offset, String::from_utf8_lossy(name).into_owned()));
+                }
+            }
+        }
+        let keep = bytes.len().min(2 * MAX_STRING);
+        self.tail = bytes.get(bytes.len() - keep..).unwrap_or(&[]).to_vec();
+    }
+
+    /// Hands whole words to the scanner.
+    fn scan(&mut self, mut piece: &[u8]) {
+        if !self.partial.is_empty() {
+            let missing = 8 - self.partial.len();
+            let take = missing.min(piece.len());
+            self.partial
+                .extend_from_slice(piece.get(..take).unwrap_or(&[]));
+            piece = piece.get(take..).unwrap_or(&[]);
+            if self.partial.len() < 8 {
+                return;
+            }
+            self.scanner.feed(&self.partial);
+            self.partial.clear();
+        }
+        let whole = piece.len() / 8 * 8;
+        let (words, rest) = piece.split_at(whole);
+        self.scanner.feed(words);
+        self.partial.extend_from_slice(rest);
+    }
+
+    /// The file has ended.
+    pub fn finish(self) -> ElfFacts {
+        let sections = self.sections();
+        let mut facts = ElfFacts {
+            machine: read_u16(&self.header, 18).unwrap_or(0),
+            needed: self.needed(),
+            problem: self.scanner.problem().map(str::to_owned),
+            ..ElfFacts::default()
+        };
+        let Some(sections) = sections else {
+            self.count_everything(&mut facts);
+            return facts;
+        };
+        facts.hip = sections.iter().any(|s| s.name == ".hip_fatbin");
+        let within = |name: &str, offset: u64| {
+            sections
+                .iter()
+                .any(|s| s.name == name && offset >= s.offset && offset - s.offset < s.size)
+        };
+        let mut relocatable: Vec<PtxCode> = Vec::new();
+        for found in self.scanner.found() {
+            let Some(shape) = self.scanner.shapes().get(found.shape as usize) else {
+                continue;
+            };
+            if within(".nv_fatbin", found.offset) {
+                facts.code.add(shape.clone());
+            } else if within("__nv_relfatbin", found.offset) {
+                relocatable.extend(&shape.ptx);
+            }
+        }
+        relocatable.sort_unstable();
+        relocatable.dedup();
+        facts.code.relocatable_ptx = relocatable;
+        facts
+    }
+
+    /// Without a section table every container counts, and that is said.
+    fn count_everything(&self, facts: &mut ElfFacts) {
+        for found in self.scanner.found() {
+            if let Some(shape) = self.scanner.shapes().get(found.shape as usize) {
+                facts.code.add(shape.clone());
+            }
+        }
+        if facts.code.containers() > 0 && facts.problem.is_none() {
+            facts.problem = Some("its section table could not be read".to_owned());
+        }
+    }
+
+    fn capture_at(&self, offset: u64) -> Option<&[u8]> {
+        self.captures
+            .iter()
+            .find_map(|c| c.at(offset).filter(|b| !b.is_empty()))
+    }
+
+    fn sections(&self) -> Option<Vec<Section>> {
+        let (table, count, names_index) = self.section_table?;
+        let bytes = self.capture_at(table)?.get(..usize::from(count) * 64)?;
+        let header = |index: u16| bytes.get(usize::from(index) * 64..usize::from(index) * 64 + 64);
+        let names_offset = read_u64(header(names_index)?, 24)?;
+        let names = self.capture_at(names_offset)?;
+        let mut sections = Vec::new();
+        for entry in bytes.chunks_exact(64) {
+            let name_at = read_u32(entry, 0)? as usize;
+            let name = names.get(name_at..)?;
+            let end = name.iter().take(64).position(|b| *b == 0)?;
+            sections.push(Section {
+                name: String::from_utf8_lossy(name.get(..end)?).into_owned(),
+                offset: read_u64(entry, 24)?,
+                size: read_u64(entry, 32)?,
+            });
+        }
+        Some(sections)
+    }
+
+    /// `DT_NEEDED`: the dynamic section gives offsets into the dynamic string table, whose address the
+    /// program headers turn into a place in the file.
+    fn needed(&self) -> Vec<String> {
+        let Some(program) = self.program_headers() else {
+            return Vec::new();
+        };
+        let find = |kind: u32| {
+            program
+                .chunks_exact(56)
+                .filter(move |h| read_u32(h, 0) == Some(kind))
+        };
+        let Some(dynamic) = find(PT_DYNAMIC).next().and_then(|h| {
+            self.capture_at(read_u64(h, 8)?)?
+                .get(..usize::try_from(read_u64(h, 32)?).ok()?)
+        }) else {
+            return Vec::new();
+        };
+        let entries = || {
+            dynamic
+                .chunks_exact(16)
+                .filter_map(|e| Some((read_u64(e, 0)?, read_u64(e, 8)?)))
+                .take_while(|(tag, _)| *tag != 0)
+        };
+        let Some((_, address)) = entries().find(|(tag, _)| *tag == DT_STRTAB) else {
+            return Vec::new();
+        };
+        let in_file = find(PT_LOAD).find_map(|h| {
+            let (offset, start, len) = (read_u64(h, 8)?, read_u64(h, 16)?, read_u64(h, 32)?);
+            let inside = address.checked_sub(start)?;
+            (inside < len).then(|| offset.checked_add(inside)).flatten()
+        });
+        let Some(base) = in_file else {
+            return Vec::new();
+        };
+        entries()
+            .filter(|(tag, _)| *tag == DT_NEEDED)
+            .filter_map(|(_, at)| {
+                let offset = base.checked_add(at)?;
+                let index = self
+                    .strings
+                    .binary_search_by_key(&offset, |(o, _)| *o)
+                    .ok()?;
+                self.strings.get(index).map(|(_, name)| name.clone())
+            })
+            .collect()
+    }
+}
+
+struct Section {
+    name: String,
+    offset: u64,
+    size: u64,
+}
+
+fn read_u16(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_le_bytes(
+        bytes.get(at..at.checked_add(2)?)?.try_into().ok()?,
+    ))
+}
+
+fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(
+        bytes.get(at..at.checked_add(4)?)?.try_into().ok()?,
+    ))
+}
+
+fn read_u64(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(
+        bytes.get(at..at.checked_add(8)?)?.try_into().ok()?,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads the files named in an environment variable: for checking against real wheels by hand.
+    #[test]
+    fn real_libraries_if_named() {
+        let Ok(paths) = std::env::var("MIDWATCH_TEST_LIBRARIES") else {
+            return;
+        };
+        for path in paths.split(':') {
+            let bytes = std::fs::read(path).unwrap();
+            let start = std::time::Instant::now();
+            let mut stream = ElfStream::new();
+            for piece in bytes.chunks(65_521) {
+                stream.feed(piece);
+            }
+            let facts = stream.finish();
+            println!("{path}: {} MB in {:?}", bytes.len() >> 20, start.elapsed());
+            println!(
+                "  {} containers, {:?}",
+                facts.code.containers(),
+                facts.problem
+            );
+            for (target, share) in facts.code.sass_shares() {
+                println!("  {} {share:.3}", target.sass_name());
+            }
+            for (code, share) in facts.code.ptx_shares() {
+                println!("  {} {:?} {share:.3}", code.target.ptx_name(), code.isa);
+            }
+            println!(
+                "  rel {:?}",
+                facts
+                    .code
+                    .relocatable_ptx
+                    .iter()
+                    .map(|p| p.target.ptx_name())
+                    .collect::<Vec<_>>()
+            );
+            println!("  needed {:?}", facts.needed);
+        }
+    }
+}

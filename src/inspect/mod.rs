@@ -1,0 +1,4 @@
+//! The content of an image: a bounded walk over its file system, detectors, ELF and fatbinary readers.
+
+pub mod elf;
+pub mod fatbin;
