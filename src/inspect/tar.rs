@@ -1,0 +1,654 @@
+//! A tar reader for hostile input: push-based, forward only, bounded memory, nothing written anywhere.
+//!
+//! Reads what engines and archives hold: ustar with prefix, GNU long names, PAX `path`, `linkpath` and
+//! `size`, base-256 sizes, old GNU sparse files (their data is passed on as stored). Names and PAX records
+//! over their limits are told as such instead of being kept.
+
+/// A block of the format.
+pub const BLOCK: usize = 512;
+/// Longest path kept; Linux has no longer ones.
+const MAX_NAME: usize = 4096;
+/// Most bytes of one PAX header kept; beyond, its records do not count.
+const MAX_PAX: u64 = 64 << 10;
+/// Entries before it is called hostile: the largest images have some 500,000.
+const MAX_ENTRIES: u64 = 3_000_000;
+
+/// What an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A second name of an earlier file.
+    Hardlink,
+    /// Devices, pipes and what else there is.
+    Other,
+}
+
+/// An entry's header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Path without leading `/` or `./`; control characters and bytes that are no UTF-8 replaced.
+    pub path: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Bytes of data that follow.
+    pub size: u64,
+    /// What a link points at, as written.
+    pub link: String,
+}
+
+/// Takes what the reader finds.
+pub trait Sink {
+    /// A new entry begins.
+    fn entry(&mut self, entry: &Entry);
+    /// The next piece of its data; comes only for regular files.
+    fn data(&mut self, bytes: &[u8]);
+    /// Its data is complete.
+    fn end(&mut self);
+}
+
+/// Why a stream is no tar that can be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TarError {
+    /// A header's checksum does not fit.
+    #[error("a header at byte {0} is damaged")]
+    Checksum(u64),
+    /// A number in a header cannot be read.
+    #[error("a header at byte {0} has no readable size")]
+    Size(u64),
+    /// More entries than any real image has.
+    #[error("it has more than {MAX_ENTRIES} entries")]
+    TooMany,
+    /// It ended inside an entry.
+    #[error("it ends in the middle of an entry")]
+    Cut,
+}
+
+/// What a long name or PAX header says of the entry that follows.
+#[derive(Debug, Default)]
+struct Ahead {
+    path: Option<String>,
+    link: Option<String>,
+    size: Option<u64>,
+    bad: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meta {
+    LongName,
+    LongLink,
+    Pax,
+    Ignored,
+}
+
+#[derive(Debug)]
+enum State {
+    Header,
+    /// Further blocks of an old GNU sparse map.
+    SparseMap {
+        size: u64,
+        file: bool,
+    },
+    Data {
+        left: u64,
+        padding: u64,
+        file: bool,
+    },
+    Meta {
+        what: Meta,
+        left: u64,
+        padding: u64,
+        kept: Vec<u8>,
+        whole: bool,
+    },
+    Padding {
+        left: u64,
+    },
+    Done,
+}
+
+/// The reader.
+#[derive(Debug)]
+pub struct Reader {
+    state: State,
+    block: Vec<u8>,
+    ahead: Ahead,
+    position: u64,
+    zeros: u8,
+    entries: u64,
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self {
+            state: State::Header,
+            block: Vec::with_capacity(BLOCK),
+            ahead: Ahead::default(),
+            position: 0,
+            zeros: 0,
+            entries: 0,
+        }
+    }
+}
+
+impl Reader {
+    /// Entries seen.
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// Whether the end mark was read: what follows it does not count.
+    pub fn is_done(&self) -> bool {
+        matches!(self.state, State::Done)
+    }
+
+    /// Takes the next bytes of the stream.
+    ///
+    /// # Errors
+    /// When the stream is no tar, or a hostile one.
+    pub fn feed(&mut self, mut bytes: &[u8], sink: &mut dyn Sink) -> Result<(), TarError> {
+        while !bytes.is_empty() {
+            let used = self.step(bytes, sink)?;
+            self.position += used as u64;
+            bytes = bytes.get(used..).unwrap_or(&[]);
+        }
+        Ok(())
+    }
+
+    /// The stream has ended.
+    ///
+    /// # Errors
+    /// When it ended inside an entry. A missing end mark is forgiven.
+    pub fn finish(&self) -> Result<(), TarError> {
+        match self.state {
+            State::Done => Ok(()),
+            State::Header if self.block.is_empty() => Ok(()),
+            _ => Err(TarError::Cut),
+        }
+    }
+
+    fn step(&mut self, bytes: &[u8], sink: &mut dyn Sink) -> Result<usize, TarError> {
+        match &mut self.state {
+            State::Done => Ok(bytes.len()),
+            State::Header => {
+                let take = self.take_block(bytes);
+                if self.block.len() == BLOCK {
+                    self.header(sink)?;
+                    self.block.clear();
+                }
+                Ok(take)
+            }
+            State::SparseMap { size, file } => {
+                let (size, file) = (*size, *file);
+                let take = self.take_block(bytes);
+                if self.block.len() == BLOCK {
+                    // An extension block says itself at byte 504 whether another follows.
+                    if self.block.get(504) != Some(&1) {
+                        self.begin_data(size, file, sink);
+                    }
+                    self.block.clear();
+                }
+                Ok(take)
+            }
+            State::Data {
+                left,
+                padding,
+                file,
+            } => {
+                let take = usize::try_from(*left)
+                    .unwrap_or(usize::MAX)
+                    .min(bytes.len());
+                if *file {
+                    sink.data(bytes.get(..take).unwrap_or(&[]));
+                }
+                *left -= take as u64;
+                if *left == 0 {
+                    if *file {
+                        sink.end();
+                    }
+                    self.state = State::Padding { left: *padding };
+                    self.skip_empty_padding();
+                }
+                Ok(take)
+            }
+            State::Meta {
+                what,
+                left,
+                padding,
+                kept,
+                whole,
+            } => {
+                let take = usize::try_from(*left)
+                    .unwrap_or(usize::MAX)
+                    .min(bytes.len());
+                if *whole {
+                    kept.extend_from_slice(bytes.get(..take).unwrap_or(&[]));
+                }
+                *left -= take as u64;
+                if *left == 0 {
+                    let (what, padding, whole) = (*what, *padding, *whole);
+                    let kept = std::mem::take(kept);
+                    self.meta(what, &kept, whole);
+                    self.state = State::Padding { left: padding };
+                    self.skip_empty_padding();
+                }
+                Ok(take)
+            }
+            State::Padding { left } => {
+                let take = usize::try_from(*left)
+                    .unwrap_or(usize::MAX)
+                    .min(bytes.len());
+                *left -= take as u64;
+                self.skip_empty_padding();
+                Ok(take)
+            }
+        }
+    }
+
+    fn take_block(&mut self, bytes: &[u8]) -> usize {
+        let take = (BLOCK - self.block.len()).min(bytes.len());
+        self.block
+            .extend_from_slice(bytes.get(..take).unwrap_or(&[]));
+        take
+    }
+
+    fn skip_empty_padding(&mut self) {
+        if matches!(self.state, State::Padding { left: 0 }) {
+            self.state = State::Header;
+        }
+    }
+
+    fn header(&mut self, sink: &mut dyn Sink) -> Result<(), TarError> {
+        let start = (self.position + BLOCK as u64).saturating_sub(BLOCK as u64);
+        if self.block.iter().all(|b| *b == 0) {
+            self.zeros += 1;
+            if self.zeros == 2 {
+                self.state = State::Done;
+            }
+            return Ok(());
+        }
+        self.zeros = 0;
+        if !checksum_fits(&self.block) {
+            return Err(TarError::Checksum(start));
+        }
+        let stored = number(self.field(124, 12)).ok_or(TarError::Size(start))?;
+        let kind = self.block.get(156).copied().unwrap_or(0);
+        match kind {
+            b'L' => return self.begin_meta(Meta::LongName, stored, MAX_NAME as u64 + 1),
+            b'K' => return self.begin_meta(Meta::LongLink, stored, MAX_NAME as u64 + 1),
+            b'x' => return self.begin_meta(Meta::Pax, stored, MAX_PAX),
+            b'g' => return self.begin_meta(Meta::Ignored, stored, 0),
+            _ => {}
+        }
+        self.entries += 1;
+        if self.entries > MAX_ENTRIES {
+            return Err(TarError::TooMany);
+        }
+        let ahead = std::mem::take(&mut self.ahead);
+        let size = ahead.size.unwrap_or(stored);
+        let what = match kind {
+            b'0' | 0 | b'7' | b'S' => Kind::File,
+            b'1' => Kind::Hardlink,
+            b'2' => Kind::Symlink,
+            b'5' => Kind::Directory,
+            _ => Kind::Other,
+        };
+        let path = ahead.path.unwrap_or_else(|| self.name());
+        // A header that lied about its name is not worth trusting: its data is passed over.
+        let file = what == Kind::File && !ahead.bad;
+        let entry = Entry {
+            path: clean_path(&path),
+            kind: if ahead.bad { Kind::Other } else { what },
+            size: if what == Kind::File { size } else { 0 },
+            link: ahead.link.unwrap_or_else(|| text(self.field(157, 100))),
+        };
+        sink.entry(&entry);
+        let has_data = !matches!(what, Kind::Directory | Kind::Symlink | Kind::Hardlink);
+        let size = if has_data { size } else { 0 };
+        if kind == b'S' && self.block.get(482) == Some(&1) {
+            self.state = State::SparseMap { size, file };
+        } else {
+            self.begin_data(size, file, sink);
+        }
+        Ok(())
+    }
+
+    fn begin_data(&mut self, size: u64, file: bool, sink: &mut dyn Sink) {
+        if size == 0 {
+            if file {
+                sink.end();
+            }
+            self.state = State::Header;
+        } else {
+            self.state = State::Data {
+                left: size,
+                padding: padding(size),
+                file,
+            };
+        }
+    }
+
+    fn begin_meta(&mut self, what: Meta, size: u64, limit: u64) -> Result<(), TarError> {
+        self.entries += 1;
+        if self.entries > MAX_ENTRIES {
+            return Err(TarError::TooMany);
+        }
+        if size > 0 {
+            self.state = State::Meta {
+                what,
+                left: size,
+                padding: padding(size),
+                kept: Vec::new(),
+                whole: size <= limit,
+            };
+        }
+        Ok(())
+    }
+
+    fn meta(&mut self, what: Meta, kept: &[u8], whole: bool) {
+        if !whole {
+            self.ahead.bad |= what != Meta::Ignored;
+            return;
+        }
+        match what {
+            Meta::LongName => self.ahead.path = Some(text(kept)),
+            Meta::LongLink => self.ahead.link = Some(text(kept)),
+            Meta::Pax => self.pax(kept),
+            Meta::Ignored => {}
+        }
+    }
+
+    /// Records `LENGTH KEY=VALUE\n`.
+    fn pax(&mut self, mut records: &[u8]) {
+        while !records.is_empty() {
+            let Some(space) = records.iter().take(20).position(|b| *b == b' ') else {
+                return;
+            };
+            let length = records
+                .get(..space)
+                .and_then(|d| std::str::from_utf8(d).ok())
+                .and_then(|d| d.parse::<usize>().ok());
+            let Some(length) = length.filter(|l| *l > space + 1 && *l <= records.len()) else {
+                return;
+            };
+            let record = records.get(space + 1..length - 1).unwrap_or(&[]);
+            if let Some(equals) = record.iter().position(|b| *b == b'=') {
+                let (key, value) = (record.get(..equals), record.get(equals + 1..));
+                if let (Some(key), Some(value)) = (key, value) {
+                    self.pax_record(key, value);
+                }
+            }
+            records = records.get(length..).unwrap_or(&[]);
+        }
+    }
+
+    fn pax_record(&mut self, key: &[u8], value: &[u8]) {
+        match key {
+            b"path" if value.len() <= MAX_NAME => self.ahead.path = Some(text(value)),
+            b"linkpath" if value.len() <= MAX_NAME => self.ahead.link = Some(text(value)),
+            b"path" | b"linkpath" => self.ahead.bad = true,
+            b"size" => match std::str::from_utf8(value).ok().and_then(|v| v.parse().ok()) {
+                Some(size) => self.ahead.size = Some(size),
+                None => self.ahead.bad = true,
+            },
+            // A sparse file in PAX form: its data begins with a map that is not its content.
+            _ if key.starts_with(b"GNU.sparse") => self.ahead.bad = true,
+            _ => {}
+        }
+    }
+
+    fn field(&self, at: usize, len: usize) -> &[u8] {
+        self.block.get(at..at + len).unwrap_or(&[])
+    }
+
+    fn name(&self) -> String {
+        let name = text(self.field(0, 100));
+        let ustar = self.field(257, 6) == b"ustar\0";
+        let prefix = if ustar {
+            text(self.field(345, 155))
+        } else {
+            String::new()
+        };
+        if prefix.is_empty() {
+            name
+        } else {
+            format!("{prefix}/{name}")
+        }
+    }
+}
+
+fn padding(size: u64) -> u64 {
+    let block = BLOCK as u64;
+    (block - size % block) % block
+}
+
+/// Up to the first NUL, as text.
+fn text(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(bytes.get(..end).unwrap_or(&[])).into_owned()
+}
+
+/// Octal, or base-256 when the top bit of the first byte is set.
+fn number(field: &[u8]) -> Option<u64> {
+    let (first, rest) = field.split_first()?;
+    if first & 0x80 != 0 {
+        let mut value = u64::from(first & 0x7f);
+        for byte in rest {
+            value = value.checked_mul(256)?.checked_add(u64::from(*byte))?;
+        }
+        return Some(value);
+    }
+    let digits: &[u8] = field;
+    let mut value = 0u64;
+    let mut seen = false;
+    for byte in digits {
+        match byte {
+            b'0'..=b'7' => {
+                value = value.checked_mul(8)?.checked_add(u64::from(byte - b'0'))?;
+                seen = true;
+            }
+            b' ' if !seen => {}
+            b' ' | 0 => break,
+            _ => return None,
+        }
+    }
+    Some(value)
+}
+
+/// The sum of all bytes, its own field counted as spaces.
+fn checksum_fits(block: &[u8]) -> bool {
+    let sum: u64 = block
+        .iter()
+        .enumerate()
+        .map(|(at, byte)| {
+            u64::from(if (148..156).contains(&at) {
+                b' '
+            } else {
+                *byte
+            })
+        })
+        .sum();
+    block.get(148..156).and_then(number) == Some(sum)
+}
+
+/// Without leading slashes and dots, `.` and `..` taken out, control characters replaced.
+fn clean_path(path: &str) -> String {
+    let mut clean = String::with_capacity(path.len());
+    for part in path.split('/').filter(|p| !matches!(*p, "" | "." | "..")) {
+        if !clean.is_empty() {
+            clean.push('/');
+        }
+        clean.extend(
+            part.chars()
+                .map(|c| if c.is_control() { '\u{fffd}' } else { c }),
+        );
+    }
+    clean
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What a sink saw.
+    #[derive(Debug, Default, PartialEq, Eq, Clone)]
+    pub(crate) struct Seen {
+        pub entries: Vec<Entry>,
+        pub data: Vec<u8>,
+        pub ends: usize,
+    }
+
+    impl Sink for Seen {
+        fn entry(&mut self, entry: &Entry) {
+            self.entries.push(entry.clone());
+        }
+        fn data(&mut self, bytes: &[u8]) {
+            self.data.extend_from_slice(bytes);
+        }
+        fn end(&mut self) {
+            self.ends += 1;
+        }
+    }
+
+    pub(crate) fn header(name: &str, kind: u8, size: u64, link: &str) -> Vec<u8> {
+        let mut block = vec![0u8; BLOCK];
+        block[..name.len()].copy_from_slice(name.as_bytes());
+        block[100..107].copy_from_slice(b"0000644");
+        block[124..135].copy_from_slice(format!("{size:011o}").as_bytes());
+        block[156] = kind;
+        block[157..157 + link.len()].copy_from_slice(link.as_bytes());
+        block[257..263].copy_from_slice(b"ustar\0");
+        finish(&mut block);
+        block
+    }
+
+    fn finish(block: &mut [u8]) {
+        block[148..156].fill(b' ');
+        let sum: u32 = block.iter().map(|b| u32::from(*b)).sum();
+        block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    }
+
+    pub(crate) fn file(name: &str, content: &[u8]) -> Vec<u8> {
+        let mut bytes = header(name, b'0', content.len() as u64, "");
+        bytes.extend_from_slice(content);
+        bytes.resize(bytes.len().div_ceil(BLOCK) * BLOCK, 0);
+        bytes
+    }
+
+    fn meta(kind: u8, content: &[u8]) -> Vec<u8> {
+        let mut bytes = header("././@LongLink", kind, content.len() as u64, "");
+        bytes.extend_from_slice(content);
+        bytes.resize(bytes.len().div_ceil(BLOCK) * BLOCK, 0);
+        bytes
+    }
+
+    fn read(bytes: &[u8], piece: usize) -> (Seen, Result<(), TarError>) {
+        let mut reader = Reader::default();
+        let mut seen = Seen::default();
+        for piece in bytes.chunks(piece) {
+            if let Err(error) = reader.feed(piece, &mut seen) {
+                return (seen, Err(error));
+            }
+        }
+        let end = reader.finish();
+        (seen, end)
+    }
+
+    fn record(key: &str, value: &str) -> String {
+        let body = format!(" {key}={value}\n");
+        let mut length = body.len() + 1;
+        while format!("{length}{body}").len() != length {
+            length += 1;
+        }
+        format!("{length}{body}")
+    }
+
+    #[test]
+    fn names_of_every_form_and_data_in_any_pieces() {
+        let long = format!("opt/{}/x.so", "d".repeat(200));
+        let mut tar = file("./etc/os-release", b"ID=debian\n");
+        tar.extend(meta(b'L', format!("{long}\0").as_bytes()));
+        tar.extend(file("short", &[7; 700]));
+        tar.extend(meta(
+            b'x',
+            (record("path", "/a/../b/\u{1b}[31mc") + &record("size", "3")).as_bytes(),
+        ));
+        tar.extend(file("ignored", b"abc"));
+        tar.extend(header("lib/x.so", b'2', 0, "x.so.1"));
+        tar.extend(header("usr/", b'5', 0, ""));
+        tar.extend([0; 1024]);
+        tar.extend(b"what follows does not count");
+        let (whole, end) = read(&tar, tar.len());
+        assert_eq!(end, Ok(()));
+        let paths: Vec<&str> = whole.entries.iter().map(|e| e.path.as_str()).collect();
+        assert_eq!(
+            paths,
+            [
+                "etc/os-release",
+                &long,
+                "a/b/\u{fffd}[31mc",
+                "lib/x.so",
+                "usr"
+            ]
+        );
+        assert_eq!(whole.entries[3].link, "x.so.1");
+        assert_eq!(whole.data.len(), 10 + 700 + 3);
+        assert_eq!(whole.ends, 3);
+        for piece in [1, 7, 512, 513, 4096] {
+            assert_eq!(read(&tar, piece).0, whole, "pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn hostile_headers_are_errors_or_passed_over() {
+        let mut damaged = file("x", b"y");
+        damaged[0] = b'z';
+        assert_eq!(read(&damaged, 512).1, Err(TarError::Checksum(0)));
+        let (_, end) = read(&header("x", b'0', 1 << 30, ""), 512);
+        assert_eq!(end, Err(TarError::Cut));
+        // A long name of 10 MiB is not kept; its file is passed over.
+        let mut long = meta(b'L', &vec![b'a'; 10 << 20]);
+        long.extend(file("x", b"y"));
+        long.extend([0; 1024]);
+        let (seen, end) = read(&long, 65536);
+        assert_eq!(end, Ok(()));
+        assert_eq!(seen.entries[0].kind, Kind::Other);
+        assert!(seen.data.is_empty());
+        // Base-256 size.
+        let mut block = header("big", b'0', 0, "");
+        block[124..136].copy_from_slice(&[0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5]);
+        finish(&mut block);
+        block.extend(b"12345");
+        block.resize(1024, 0);
+        assert_eq!(read(&block, 512).0.data, b"12345");
+        // A size that overflows.
+        let mut block = header("big", b'0', 0, "");
+        block[124..136].fill(0xff);
+        finish(&mut block);
+        assert_eq!(read(&block, 512).1, Err(TarError::Size(0)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..4096), piece in 1usize..600) {
+            let _ = read(&bytes, piece);
+        }
+
+        #[test]
+        fn a_damaged_archive_is_read_without_panic(at in 0usize..3000, with in any::<u8>(), piece in 1usize..600) {
+            let mut tar = file("etc/a", &[1; 600]);
+            tar.extend(meta(b'x', record("path", "b").as_bytes()));
+            tar.extend(file("c", b"d"));
+            tar.extend([0; 1024]);
+            if let Some(byte) = tar.get_mut(at) {
+                *byte = with;
+            }
+            let _ = read(&tar, piece);
+        }
+    }
+}
