@@ -184,7 +184,7 @@ fn search(state: &mut State, position: u64, piece: &[u8]) -> usize {
             return piece.len();
         };
         let at = from + hit;
-        let aligned = (position + at as u64) % 8 == 0;
+        let aligned = (position + at as u64).is_multiple_of(8);
         let header = piece.get(at + 4..at + 8);
         if aligned && header == Some(&[1, 0, 16, 0]) {
             *state = State::Size {

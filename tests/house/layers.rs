@@ -7,19 +7,22 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "watch", "engine", "gpu", "host", "demo", "join", "logs", "lanes", "model", "trace",
+            "watch", "engine", "gpu", "host", "inspect", "demo", "join", "verdict", "logs",
+            "lanes", "model", "trace",
         ],
     ),
     (
         "tui",
         &[
-            "watch", "engine", "gpu", "host", "demo", "join", "logs", "lanes", "model", "trace",
+            "watch", "engine", "gpu", "host", "inspect", "demo", "join", "verdict", "logs",
+            "lanes", "model", "trace",
         ],
     ),
     (
         "watch",
         &[
-            "engine", "gpu", "host", "demo", "join", "logs", "lanes", "model", "trace",
+            "engine", "gpu", "host", "inspect", "demo", "join", "verdict", "logs", "lanes",
+            "model", "trace",
         ],
     ),
     // The one seam between the real and the simulated engine is the enum in `engine`.
@@ -30,7 +33,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("gpu", &["join", "logs", "lanes", "model", "trace"]),
     ("host", &["join", "logs", "lanes", "model", "trace"]),
     ("demo", &["join", "logs", "lanes", "model", "trace"]),
+    ("inspect", &["verdict", "lanes", "model", "trace"]),
     ("join", &["lanes", "model", "trace"]),
+    ("verdict", &["model"]),
     ("logs", &["lanes", "model", "trace"]),
     ("lanes", &["model", "trace"]),
     ("trace", &[]),

@@ -348,11 +348,13 @@ pub fn compat(case: &Case<'_>, out: &mut Findings) {
             host_native,
             out,
         ),
-        LibCuda::Host if !host_carries && !case.needs.is_empty() => {
-            // MW102 stands; say why the image's own bridge is not taken.
-            if branch_support(compat, driver) == Support::BranchRefused {
-                out.add(unsupported(case, compat, driver, Vec::new()));
-            }
+        // MW102 stands; say why the image's own bridge is not taken.
+        LibCuda::Host
+            if !host_carries
+                && !case.needs.is_empty()
+                && branch_support(compat, driver) == Support::BranchRefused =>
+        {
+            out.add(unsupported(case, compat, driver, Vec::new()));
         }
         _ => {}
     }
