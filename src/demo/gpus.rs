@@ -270,6 +270,7 @@ pub(super) fn snapshot(world: &World, t: T, now: Stamp) -> GpuSnapshot {
         }),
         gpus,
         processes,
+        notice: None,
         xid_note: None,
     }
 }
