@@ -3,13 +3,18 @@
 //! No bollard or hyper type leaves this module. [`Engine`] is the one seam: a real engine or the simulated
 //! one.
 
+mod context;
 mod convert;
 mod docker;
+pub mod endpoint;
 mod error;
 mod grant;
 mod info;
 mod json;
+mod problem;
+mod ssh;
 mod stats;
+mod tls;
 pub mod transport;
 mod upgrade;
 

@@ -25,7 +25,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
+use super::endpoint::{Endpoint, Target};
 use super::error::EngineError;
+use super::ssh::SshDialer;
 
 /// Opening a connection, its TLS handshake included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -116,8 +118,25 @@ impl Transport {
         }
     }
 
-    /// Sends a request and waits for the head of its answer, whatever its status, at most `deadline`
-    /// (connecting included). The body comes as the engine sends it: bound it with [`read_body`].
+    /// A transport to an endpoint. The error is that of its certificates.
+    pub fn to(endpoint: &Endpoint) -> Result<Self, EngineError> {
+        Ok(Self::new(match &endpoint.target {
+            Target::Unix(path) => Address::Unix(path.clone()),
+            Target::Tcp(authority) => Address::Tcp(authority.clone()),
+            Target::Tls {
+                authority,
+                material,
+            } => Address::Tls {
+                authority: authority.clone(),
+                name: super::tls::server_name(authority)?,
+                config: Arc::new(material.client_config()?),
+            },
+            Target::Ssh(target) => Address::Dialed(Arc::new(SshDialer::to(target.clone()))),
+        }))
+    }
+
+    /// Sends a request and waits for the head of its answer, whatever its status, at most `deadline`;
+    /// connecting, where it is needed, has its own limit. The body comes as the engine sends it: bound it with [`read_body`].
     pub async fn request(
         &self,
         request: Request<Full<Bytes>>,
@@ -132,16 +151,12 @@ impl Transport {
         request: Request<RequestBody>,
         deadline: Duration,
     ) -> Result<Response<Incoming>, EngineError> {
-        timeout(deadline, self.exchange(request))
-            .await
-            .map_err(|_| EngineError::Timeout {
-                what: "the engine's answer",
-                after: deadline,
-            })?
+        self.exchange(request, deadline).await
     }
 
     /// Sends a GET and reads its answer to the end: its body where the status is a success, else the
-    /// daemon's error. `deadline` bounds the whole, `limit` the body's bytes.
+    /// daemon's error. `deadline` bounds the wait for the head and the reading of the body each, `limit` the
+    /// body's bytes.
     pub async fn get(
         &self,
         path: &str,
@@ -151,16 +166,15 @@ impl Transport {
         let request = Request::get(path)
             .body(Full::default())
             .map_err(|e| EngineError::Protocol(e.to_string()))?;
-        let begun = Instant::now();
         let response = self.request(request, deadline).await?;
-        let left = deadline.saturating_sub(begun.elapsed());
-        let response = success(response, left).await?;
-        read_body(response.into_body(), left, limit).await
+        let response = success(response, deadline).await?;
+        read_body(response.into_body(), deadline, limit).await
     }
 
     async fn exchange(
         &self,
         mut request: Request<RequestBody>,
+        deadline: Duration,
     ) -> Result<Response<Incoming>, EngineError> {
         self.address_to_engine(&mut request)?;
         // Only a request that changes nothing may be sent again when its connection breaks before an answer.
@@ -172,29 +186,26 @@ impl Transport {
             copy
         });
         while let Some(mut sender) = self.take_idle() {
-            match sender.try_send_request(request).await {
+            let mut failed = match within(deadline, sender.try_send_request(request)).await? {
                 Ok(response) => {
                     self.keep_when_done(sender);
                     return Ok(response);
                 }
-                Err(mut failed) => match (failed.take_message(), again.is_some()) {
-                    // The engine had closed this connection: nothing was sent.
-                    (Some(unsent), _) => request = unsent,
-                    (None, true) if lost_before_answer(failed.error()) => {
-                        request = match again {
-                            Some(copy) => copy,
-                            None => return Err(EngineError::from_hyper(failed.error())),
-                        };
-                        break;
-                    }
-                    _ => return Err(EngineError::from_hyper(failed.error())),
-                },
+                Err(failed) => failed,
+            };
+            if let Some(unsent) = failed.take_message() {
+                // The engine had closed this connection: nothing was sent.
+                request = unsent;
+            } else if let Some(copy) = again.filter(|_| lost_before_answer(failed.error())) {
+                request = copy;
+                break;
+            } else {
+                return Err(EngineError::from_hyper(failed.error()));
             }
         }
         let mut sender = self.connect().await?;
-        let response = sender
-            .send_request(request)
-            .await
+        let response = within(deadline, sender.send_request(request))
+            .await?
             .map_err(|e| EngineError::from_hyper(&e))?;
         self.keep_when_done(sender);
         Ok(response)
@@ -310,17 +321,13 @@ impl Transport {
         request: Request<Full<Bytes>>,
         deadline: Duration,
     ) -> Result<(hyper::http::response::Parts, Upgraded), EngineError> {
-        timeout(deadline, self.take_over(request))
-            .await
-            .map_err(|_| EngineError::Timeout {
-                what: "the engine's answer",
-                after: deadline,
-            })?
+        self.take_over(request, deadline).await
     }
 
     async fn take_over(
         &self,
         mut request: Request<Full<Bytes>>,
+        deadline: Duration,
     ) -> Result<(hyper::http::response::Parts, Upgraded), EngineError> {
         use tokio::io::AsyncWriteExt;
         self.address_to_engine(&mut request)?;
@@ -332,16 +339,29 @@ impl Transport {
             .unwrap_or_default();
         let mut stream = self.open().await?;
         let head = super::upgrade::request_head(&parts, body.len());
-        let write = async {
-            stream.write_all(&head).await?;
-            stream.write_all(&body).await?;
-            stream.flush().await
+        let talk = async {
+            let write = async {
+                stream.write_all(&head).await?;
+                stream.write_all(&body).await?;
+                stream.flush().await
+            };
+            write
+                .await
+                .map_err(|e: io::Error| EngineError::from_io(&e))?;
+            super::upgrade::read_head(stream, MAX_ERROR_BODY).await
         };
-        write
-            .await
-            .map_err(|e: io::Error| EngineError::from_io(&e))?;
-        super::upgrade::read_head(stream, MAX_ERROR_BODY).await
+        within(deadline, talk).await?
     }
+}
+
+/// Waits for the engine's answer.
+async fn within<T>(deadline: Duration, answer: impl Future<Output = T>) -> Result<T, EngineError> {
+    timeout(deadline, answer)
+        .await
+        .map_err(|_| EngineError::Timeout {
+            what: "the engine's answer",
+            after: deadline,
+        })
 }
 
 fn boxed(body: Full<Bytes>) -> RequestBody {
