@@ -53,6 +53,8 @@ pub struct EngineInfo {
     pub remote_by_nature: bool,
     /// Whether the engine is midwatch's own simulated one.
     pub simulated: bool,
+    /// Rows of its list that could not be read and are not shown.
+    pub unreadable_rows: u32,
 }
 
 /// Whether the engine answers.
