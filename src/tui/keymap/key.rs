@@ -133,6 +133,19 @@ const NAMED: &[(&str, Key)] = &[
     ("plus", Key::Char('+')),
 ];
 
+/// Other spellings that are read, never printed.
+const ALIASES: &[(&str, Key)] = &[
+    ("escape", Key::Esc),
+    ("return", Key::Enter),
+    ("del", Key::Delete),
+    ("ins", Key::Insert),
+    ("pageup", Key::PageUp),
+    ("pgup", Key::PageUp),
+    ("pagedown", Key::PageDown),
+    ("pgdn", Key::PageDown),
+    ("pgdown", Key::PageDown),
+];
+
 /// Every key name of the configuration file but the single characters (for "did you mean").
 pub(crate) fn key_names() -> impl Iterator<Item = String> {
     NAMED
@@ -184,7 +197,7 @@ impl FromStr for KeyPress {
             return Ok(Self::new(Key::Char(c), ctrl, alt, shift));
         }
         let lower = rest.to_ascii_lowercase();
-        let named = NAMED.iter().find(|(name, _)| *name == lower);
+        let named = NAMED.iter().chain(ALIASES).find(|(name, _)| *name == lower);
         if let Some((_, key)) = named {
             return Ok(Self::new(*key, ctrl, alt, shift));
         }
@@ -260,7 +273,8 @@ mod tests {
         for bad in ["", "ctrl-", "f0", "f25", "hyper-x", "\u{7}", "ab"] {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
-        let error = parse("ctrl-pagedown").unwrap_err();
+        assert_eq!(parse("PgUp"), Ok(KeyPress::plain(Key::PageUp)));
+        let error = parse("ctrl-page-dwon").unwrap_err();
         assert_eq!(error.nearest.as_deref(), Some("ctrl-page-down"));
     }
 }

@@ -92,10 +92,20 @@ pub struct Hint {
     pub label: &'static str,
 }
 
-/// The keys in force.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The keys in force. Two are equal where every action has the same keys in the same order.
+#[derive(Debug, Clone)]
 pub struct Keymap {
     bindings: Vec<Binding>,
+}
+
+impl PartialEq for Keymap {
+    fn eq(&self, other: &Self) -> bool {
+        let pairs = |mode: &'static Mode| Action::ALL.iter().map(move |action| (*mode, *action));
+        Mode::ALL
+            .iter()
+            .flat_map(pairs)
+            .all(|(mode, action)| self.keys(mode, action).eq(other.keys(mode, action)))
+    }
 }
 
 impl Default for Keymap {
