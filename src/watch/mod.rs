@@ -2,7 +2,9 @@
 //! recorder and the doctor all read.
 
 mod charts;
+mod io;
 mod world;
 
 pub use charts::{ContainerChart, GpuChart, Series};
+pub use io::IoThread;
 pub use world::{Changes, Locality, Rates, Row, World};
