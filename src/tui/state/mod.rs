@@ -1,0 +1,470 @@
+//! What the dashboard knows and shows. Only `update` writes it; views read it.
+
+pub(crate) mod columns;
+pub(crate) mod images;
+pub(crate) mod inspect;
+pub(crate) mod jobs;
+pub(crate) mod layers;
+pub(crate) mod list;
+pub(crate) mod processes;
+pub(crate) mod top;
+pub(crate) mod xid;
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use crate::model::{EngineStatus, GpuKey, HostId, Stamp};
+use crate::tui::Action;
+use crate::tui::keymap::{Hint, Keymap, Mode};
+use crate::tui::preferences::Preferences;
+use crate::tui::views::layout::{self, Layout};
+use crate::tui::views::Regions;
+use crate::watch::World;
+
+use columns::Column;
+use images::Images;
+use inspect::{Inspect, Subject};
+use jobs::Jobs;
+use layers::{Layer, Prompt};
+use list::List;
+use processes::{Processes, Scope};
+use top::Top;
+
+/// What the state starts with.
+#[derive(Debug, Clone)]
+pub struct StateConfig {
+    /// The host whose world is shown.
+    pub host: HostId,
+    /// The keys in force.
+    pub keymap: Keymap,
+    /// What the user chose last time.
+    pub preferences: Preferences,
+    /// Refuse everything that changes something.
+    pub read_only: bool,
+    /// The simulated host is shown.
+    pub demo: bool,
+    /// The zone that the clock is shown in.
+    pub time_zone: TimeZone,
+    /// Whether the mouse is captured.
+    pub mouse: bool,
+    /// The terminal's columns and rows.
+    pub size: (u16, u16),
+}
+
+impl StateConfig {
+    /// The usual start: no preferences, default keys, UTC, 80 by 24.
+    pub fn new(host: HostId) -> Self {
+        Self {
+            host,
+            keymap: Keymap::default(),
+            preferences: Preferences::default(),
+            read_only: false,
+            demo: false,
+            time_zone: TimeZone::UTC,
+            mouse: false,
+            size: (80, 24),
+        }
+    }
+}
+
+/// Which page is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// Containers.
+    Containers,
+    /// GPUs.
+    Gpus,
+    /// Images.
+    Images,
+}
+
+/// Which panel has the keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Focus {
+    /// The page's list.
+    List,
+    /// The details below or beside it.
+    Details,
+}
+
+/// A tab of the details.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tab {
+    /// The last hour.
+    Charts,
+    /// The log (of a container).
+    Logs,
+    /// GPU processes.
+    Processes,
+    /// Inspect's JSON.
+    Inspect,
+    /// The environment.
+    Env,
+    /// A GPU's every fact.
+    Facts,
+    /// Who holds how much.
+    Users,
+    /// Xid events.
+    Xids,
+}
+
+impl Tab {
+    /// Its title.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Charts => "Charts",
+            Self::Logs => "Logs",
+            Self::Processes => "Processes",
+            Self::Inspect => "Inspect",
+            Self::Env => "Env",
+            Self::Facts => "Facts",
+            Self::Users => "Users",
+            Self::Xids => "Xid events",
+        }
+    }
+}
+
+impl Page {
+    /// The tabs of its details.
+    pub fn tabs(self) -> &'static [Tab] {
+        match self {
+            Self::Containers => &[Tab::Charts, Tab::Logs, Tab::Processes, Tab::Inspect, Tab::Env],
+            Self::Gpus => &[Tab::Processes, Tab::Charts, Tab::Facts, Tab::Users, Tab::Xids],
+            Self::Images => &[Tab::Inspect, Tab::Env],
+        }
+    }
+}
+
+/// Where the user is.
+#[derive(Debug)]
+pub(crate) struct Ui {
+    pub page: Page,
+    pub focus: Focus,
+    pub zoom: bool,
+    /// The chosen tab of each page.
+    pub tabs: [Tab; 3],
+    pub layers: Vec<Layer>,
+    pub mouse: bool,
+    pub size: (u16, u16),
+    pub regions: Regions,
+    /// Charts show five minutes instead of the hour; `None`: whichever has something to show.
+    pub fine: Option<bool>,
+    /// First line of the Env tab, the users, the Xid events, a GPU's facts.
+    pub scroll: usize,
+}
+
+/// The GPUs page.
+#[derive(Debug, Default)]
+pub(crate) struct GpuPage {
+    pub selected: usize,
+    pub offset: usize,
+    anchor: Option<GpuKey>,
+    pub released: bool,
+}
+
+/// The footer's keys, printed once.
+#[derive(Debug)]
+pub(crate) struct Hints {
+    hints: Vec<(Mode, Vec<Hint>)>,
+}
+
+impl Hints {
+    fn new(keymap: &Keymap) -> Self {
+        let hints = Mode::ALL.iter().map(|m| (*m, keymap.hints(*m, Action::ALL)));
+        Self {
+            hints: hints.collect(),
+        }
+    }
+
+    /// Key and word of an action; `None` where it has no key in this mode.
+    pub fn get(&self, mode: Mode, action: Action) -> Option<(&str, &'static str)> {
+        let (_, hints) = self.hints.iter().find(|(m, _)| *m == mode)?;
+        let hint = hints.iter().find(|h| h.action == action)?;
+        Some((&hint.key, hint.label))
+    }
+}
+
+/// Everything the dashboard knows and shows.
+#[derive(Debug)]
+pub struct State {
+    /// The newest truth; the loop folds news into it and then sends [`crate::tui::Event::World`].
+    pub world: World,
+    pub(crate) config: StateConfig,
+    pub(crate) ui: Ui,
+    pub(crate) top: Top,
+    pub(crate) list: List,
+    pub(crate) gpus: GpuPage,
+    pub(crate) processes: Processes,
+    pub(crate) images: Images,
+    pub(crate) inspect: Inspect,
+    pub(crate) jobs: Jobs,
+    pub(crate) hints: Hints,
+    pub(crate) now: Stamp,
+    /// When the details of a new selection are fetched: not while the user runs down the list.
+    pub(crate) settle: Option<Duration>,
+    dirty: bool,
+}
+
+impl State {
+    /// A state in which nothing has been heard yet.
+    pub fn new(config: StateConfig, now: Stamp) -> Self {
+        let mut state = Self {
+            world: World::new(config.host),
+            ui: Ui {
+                page: Page::Containers,
+                focus: Focus::List,
+                zoom: false,
+                tabs: [Tab::Charts, Tab::Processes, Tab::Inspect],
+                layers: Vec::new(),
+                mouse: config.mouse,
+                size: config.size,
+                regions: Regions::default(),
+                fine: None,
+                scroll: 0,
+            },
+            top: Top::default(),
+            list: List::new(&config.preferences),
+            gpus: GpuPage::default(),
+            processes: Processes::default(),
+            images: Images::default(),
+            inspect: Inspect::default(),
+            jobs: Jobs::default(),
+            hints: Hints::new(&config.keymap),
+            config,
+            now,
+            settle: None,
+            dirty: true,
+        };
+        state.refresh(true);
+        state
+    }
+
+    /// Whether a frame is owed.
+    pub fn frame_owed(&self) -> bool {
+        self.dirty
+    }
+
+    /// A frame has been drawn, and this is where its parts are (for the mouse).
+    pub fn drawn(&mut self, regions: Regions) {
+        self.ui.regions = regions;
+        self.dirty = false;
+    }
+
+    /// What the keyboard does at the moment.
+    pub fn mode(&self) -> Mode {
+        match self.ui.layers.last() {
+            Some(Layer::Prompt(_)) => Mode::Input,
+            Some(_) => Mode::Dialog,
+            None if self.logs_focused() => Mode::Logs,
+            None => Mode::Normal,
+        }
+    }
+
+    fn logs_focused(&self) -> bool {
+        self.ui.focus == Focus::Details && self.tab() == Tab::Logs
+    }
+
+    /// When (on the monotonic clock) the loop should send a `Tick` at the latest; `None`: not before
+    /// something happens.
+    pub fn deadline(&self) -> Option<Duration> {
+        let mut next: Option<Duration> = None;
+        let mut at = |time: Duration| next = Some(next.map_or(time, |n| n.min(time)));
+        for toast in &self.jobs.toasts {
+            at(toast.until);
+        }
+        if let Some(settle) = self.settle {
+            at(settle);
+        }
+        if self.top.ages {
+            at(self.now.mono + Duration::from_secs(1));
+        }
+        // The clock in the header.
+        let second = self.now.wall.as_second().rem_euclid(60);
+        let rest = u64::try_from(60 - second).unwrap_or(60);
+        at(self.now.mono + Duration::from_secs(rest));
+        next
+    }
+
+    /// The choices to keep for the next time.
+    pub fn preferences(&self) -> Preferences {
+        let default = self.list.columns == Column::DEFAULT;
+        let ids = self.list.columns.iter().map(|c| c.id().to_owned());
+        Preferences {
+            columns: if default { Vec::new() } else { ids.collect() },
+            sort: Some(self.list.sort.id().to_owned()),
+            sort_reversed: self.list.reversed,
+            show_stopped: Some(self.list.show_stopped),
+            ..self.config.preferences.clone()
+        }
+    }
+
+    /// Whether the log of the selected container is on the screen (for attaching to it).
+    pub fn logs_visible(&self) -> bool {
+        self.ui.page == Page::Containers && self.tab() == Tab::Logs && self.layout().details.is_some()
+    }
+
+    /// Whether images are on the screen, so that they are worth fetching again after an image event.
+    pub fn images_visible(&self) -> bool {
+        self.ui.page == Page::Images
+    }
+
+    pub(crate) fn tab(&self) -> Tab {
+        let [containers, gpus, images] = self.ui.tabs;
+        match self.ui.page {
+            Page::Containers => containers,
+            Page::Gpus => gpus,
+            Page::Images => images,
+        }
+    }
+
+    pub(crate) fn set_tab(&mut self, tab: Tab) {
+        let [containers, gpus, images] = &mut self.ui.tabs;
+        match self.ui.page {
+            Page::Containers => *containers = tab,
+            Page::Gpus => *gpus = tab,
+            Page::Images => *images = tab,
+        }
+        self.ui.scroll = 0;
+    }
+
+    pub(crate) fn layout(&self) -> Layout {
+        layout::compute(self)
+    }
+
+    pub(crate) fn touch(&mut self) {
+        self.dirty = true;
+    }
+
+    /// The engine's rows may no longer be true.
+    pub(crate) fn stale(&self) -> bool {
+        matches!(self.world.engine, EngineStatus::Down { .. })
+    }
+
+    /// The prompt on top, if it is of that page's filter.
+    pub(crate) fn filter_prompt(&self) -> Option<&Prompt> {
+        match self.ui.layers.last() {
+            Some(Layer::Prompt(prompt)) if prompt.kind == layers::PromptKind::Filter => Some(prompt),
+            _ => None,
+        }
+    }
+
+    /// Brings everything that is shown up to date with the world and the user's wishes.
+    pub(crate) fn refresh(&mut self, forced: bool) {
+        let now = self.now;
+        let columns = self.ui.size.0;
+        self.top
+            .rebuild(&self.world, &self.config, now, columns, self.ui.mouse);
+        self.list.rebuild(&self.world, now, forced);
+        self.follow_gpu();
+        if self.ui.page == Page::Images {
+            self.images.rebuild(&self.world);
+        }
+        if self.tab() == Tab::Processes {
+            let scope = self.process_scope();
+            self.processes.rebuild(&self.world, &scope);
+        }
+        self.window();
+        self.check_question();
+    }
+
+    fn process_scope(&self) -> Scope {
+        match self.ui.page {
+            Page::Containers => match self.list.selected_key() {
+                Some(key) => Scope::Container(key),
+                None => Scope::All,
+            },
+            _ => Scope::All,
+        }
+    }
+
+    /// Lays the windows of lists and tables over the selection, and formats what is in them.
+    fn window(&mut self) {
+        let layout = self.layout();
+        let jobs = &self.jobs;
+        let inside = layout.list_inside();
+        let pending = |key: &crate::model::ContainerKey| jobs.pending(key);
+        if self.ui.page == Page::Containers {
+            self.list.format(
+                &self.world,
+                self.now,
+                usize::from(inside.height),
+                inside.width,
+                &pending,
+            );
+        }
+        let rows = usize::from(inside.height);
+        match self.ui.page {
+            Page::Images => self.images.window(rows),
+            Page::Gpus => {
+                let total = self.top.strip.len();
+                if self.gpus.selected < self.gpus.offset {
+                    self.gpus.offset = self.gpus.selected;
+                } else if rows > 0 && self.gpus.selected >= self.gpus.offset + rows {
+                    self.gpus.offset = self.gpus.selected + 1 - rows;
+                }
+                self.gpus.offset = self.gpus.offset.min(total.saturating_sub(rows));
+            }
+            Page::Containers => {}
+        }
+        let details = layout.details_inside();
+        self.processes.window(usize::from(details.height.saturating_sub(1)));
+    }
+
+    fn follow_gpu(&mut self) {
+        let strip = &self.top.strip;
+        let found = self
+            .gpus
+            .anchor
+            .as_ref()
+            .and_then(|key| strip.iter().position(|l| l.key.as_ref() == Some(key)));
+        self.gpus.selected = found
+            .unwrap_or(self.gpus.selected)
+            .min(strip.len().saturating_sub(1));
+    }
+
+    pub(crate) fn select_gpu(&mut self, index: usize) {
+        self.gpus.selected = index.min(self.top.strip.len().saturating_sub(1));
+        let line = self.top.strip.get(self.gpus.selected);
+        self.gpus.anchor = line.and_then(|l| l.key.clone());
+    }
+
+    /// The selected GPU; the parent where a MIG instance is selected.
+    pub(crate) fn selected_gpu(&self) -> Option<&crate::model::Gpu> {
+        let key = self.top.strip.get(self.gpus.selected)?.key.as_ref()?;
+        let mut gpus = self.world.gpus.iter().flat_map(|s| &s.gpus);
+        gpus.find(|g| g.key == *key || g.mig_instances.iter().any(|m| m.key == *key))
+    }
+
+    /// What the Inspect and Env tabs are about, where one of them is on the screen.
+    pub(crate) fn inspect_subject(&self) -> Option<Subject> {
+        if !matches!(self.tab(), Tab::Inspect | Tab::Env) || self.layout().details.is_none() {
+            return None;
+        }
+        match self.ui.page {
+            Page::Containers => self.list.selected_key().map(Subject::Container),
+            Page::Images => self.images.selected_id().map(Subject::Image),
+            Page::Gpus => None,
+        }
+    }
+
+    /// A question stands for exactly the set it showed: what vanished is struck out, and `No` is chosen again.
+    fn check_question(&mut self) {
+        let Some(Layer::Confirm(confirm)) = self.ui.layers.last_mut() else {
+            return;
+        };
+        if let layers::Ask::Containers { targets, .. } = &mut confirm.ask {
+            for target in targets {
+                let row = self.world.rows.get(&target.key);
+                let gone = row.is_none();
+                let live = row.is_some_and(|r| r.container.state.is_live());
+                if gone != target.gone || live != target.live {
+                    target.gone = gone;
+                    target.live = live;
+                    confirm.changed = true;
+                    confirm.yes = false;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The only writer of the state: events in, effects out. No I/O, no clock.
+
+mod actions;
+mod commands;
+mod dialogs;
+mod mouse;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use super::effect::{Effect, Outcome};
+use super::event::Event;
+use super::keymap::{KeyPress, Mode};
+use super::state::inspect::Subject;
+use super::state::layers::{Layer, PromptKind};
+use super::state::{Page, State};
+use super::widgets::Tone;
+use crate::model::Stamp;
+
+/// The details of a newly selected container are asked for once the selection has rested this long.
+const SETTLE: Duration = Duration::from_millis(120);
+
+/// Takes one event in and says what is to be done. Afterwards [`State::frame_owed`] tells whether to draw.
+pub fn update(state: &mut State, event: Event, now: Stamp) -> Vec<Effect> {
+    state.now = now;
+    let mut effects = Vec::new();
+    let mut forced = false;
+    match event {
+        Event::Key(key) => {
+            state.touch();
+            forced = true;
+            on_key(state, key, &mut effects);
+        }
+        Event::Mouse(event) => {
+            state.touch();
+            mouse::on_mouse(state, event, &mut effects);
+        }
+        Event::Paste(text) => {
+            if let Some(Layer::Prompt(prompt)) = state.ui.layers.last_mut() {
+                prompt.paste(&text);
+                dialogs::edited(state);
+                state.touch();
+            }
+        }
+        Event::Resize { cols, rows } => {
+            state.ui.size = (cols, rows);
+            state.touch();
+        }
+        Event::World(changes) => {
+            if !changes.visible {
+                return effects;
+            }
+            state.touch();
+        }
+        Event::Outcome(outcome) => {
+            state.touch();
+            on_outcome(state, outcome);
+        }
+        Event::Tick => on_tick(state),
+    }
+    if state.jobs.expire(now) {
+        state.touch();
+    }
+    state.refresh(forced);
+    demand(state, now, &mut effects);
+    effects
+}
+
+/// Something on the screen has grown older: the clock, an age, a toast.
+fn on_tick(state: &mut State) {
+    state.touch();
+}
+
+fn on_key(state: &mut State, key: KeyPress, effects: &mut Vec<Effect>) {
+    let mode = state.mode();
+    let action = state.config.keymap.action(mode, key);
+    match mode {
+        Mode::Input | Mode::Dialog => dialogs::on_key(state, key, action, effects),
+        Mode::Normal | Mode::Logs => {
+            if let Some(action) = action {
+                actions::run(state, action, effects);
+            }
+        }
+    }
+}
+
+fn on_outcome(state: &mut State, outcome: Outcome) {
+    let now = state.now;
+    match outcome {
+        Outcome::Acted {
+            key,
+            command,
+            result,
+        } => {
+            let name = commands::name_of(state, key);
+            state.jobs.acted(key, name, &command, result, now);
+        }
+        Outcome::Signalled { process, result } => match result {
+            Ok(()) => {
+                let text = format!("signal sent to pid {}", process.pid);
+                state.jobs.toast(Tone::Good, &text, now);
+            }
+            Err(text) => {
+                let text = format!("pid {}: {text}", process.pid);
+                state.jobs.toast(Tone::Bad, &text, now);
+            }
+        },
+        Outcome::ShellEnded(Ok(())) => {}
+        Outcome::ShellEnded(Err(text)) => state.jobs.toast(Tone::Bad, &text, now),
+        Outcome::Inspected { key, result } => {
+            state.inspect.arrived(&Subject::Container(key), result);
+        }
+        Outcome::ImageInspected { id, result } => {
+            state.inspect.arrived(&Subject::Image(id), result);
+        }
+        Outcome::ImagesFailed(text) => {
+            state.images.asked = false;
+            if state.world.images.is_some() {
+                state.jobs.toast(Tone::Bad, &text, now);
+            }
+            state.images.error = Some(text);
+        }
+        Outcome::Saved(Ok(path)) => {
+            let text = format!("saved {}", path.display());
+            state.jobs.toast(Tone::Good, &text, now);
+        }
+        Outcome::Saved(Err(text)) => state.jobs.toast(Tone::Bad, &text, now),
+    }
+}
+
+/// Asks for what the screen needs and does not have.
+fn demand(state: &mut State, now: Stamp, effects: &mut Vec<Effect>) {
+    if state.ui.page == Page::Images && !state.images.asked {
+        state.images.asked = true;
+        effects.push(Effect::FetchImages);
+    }
+    let subject = state.inspect_subject();
+    let stale_subject = subject.is_some() && state.inspect.subject != subject;
+    if !stale_subject {
+        state.settle = None;
+        return;
+    }
+    match state.settle {
+        None => state.settle = Some(now.mono + SETTLE),
+        Some(due) if due > now.mono => {}
+        Some(_) => {
+            state.settle = None;
+            if let Some(subject) = subject {
+                effects.push(match &subject {
+                    Subject::Container(key) => Effect::Inspect(*key),
+                    Subject::Image(id) => Effect::InspectImage(id.clone()),
+                });
+                state.inspect.open(subject);
+            }
+        }
+    }
+}
+
+/// Whether the prompt on top is of this kind.
+fn prompt_is(state: &State, kind: &PromptKind) -> bool {
+    matches!(state.ui.layers.last(), Some(Layer::Prompt(p)) if p.kind == *kind)
+}

@@ -1,0 +1,281 @@
+//! Charts of the last hour, or of the last five minutes in fine steps.
+
+use ratatui::layout::Rect;
+
+use super::details::note;
+use crate::model::GpuKey;
+use crate::tui::fmt::{ABSENT, Bytes, Percent};
+use crate::tui::state::{Page, State};
+use crate::tui::widgets::{Chart, Paint, Tone, chart};
+use crate::watch::Series;
+
+/// Samples of the hour (ten seconds each) and of the five minutes (one second each).
+const HOUR: usize = 360;
+const FINE: usize = 300;
+
+/// How a value is printed.
+#[derive(Clone, Copy)]
+enum Unit {
+    Percent,
+    Bytes,
+    Watts,
+    Celsius,
+}
+
+/// One chart of the pane.
+struct Pane<'a> {
+    title: &'static str,
+    series: Option<&'a Series>,
+    /// The upper edge, where the thing itself gives one (100 %, the card's memory).
+    ceiling: Option<f32>,
+    unit: Unit,
+    tone: Tone,
+}
+
+pub(super) fn draw(state: &State, paint: &mut Paint<'_>, area: Rect) {
+    match state.ui.page {
+        Page::Gpus => gpu(state, paint, area),
+        _ => container(state, paint, area),
+    }
+}
+
+fn container(state: &State, paint: &mut Paint<'_>, area: Rect) {
+    let Some(key) = state.list.selected_key() else {
+        note(paint, area, "select a container to see its last hour");
+        return;
+    };
+    let Some(chart) = state.world.container_charts.get(&key) else {
+        note(paint, area, "no samples yet: it has not run while midwatch was watching");
+        return;
+    };
+    let joined = state.world.joined.containers.get(&key);
+    let used = joined.map(|g| g.used.as_slice()).unwrap_or(&[]);
+    let gpus = used.iter().map(|u| &u.gpu.key);
+    let memory_ceiling = total_memory(state, gpus.clone());
+    let row = state.world.rows.get(&key);
+    let usage = row.and_then(|r| r.usage.as_ref());
+    let limit = usage.and_then(|u| u.memory_limit_bytes).map(|b| b as f32);
+    let mut panes: Vec<Pane<'_>> = Vec::with_capacity(6);
+    let has_gpu = !used.is_empty()
+        || chart.gpu_memory_bytes.coarse().any(|v| v.is_some())
+        || chart.gpu_memory_bytes.fine().any(|v| v.is_some());
+    if has_gpu {
+        panes.push(Pane {
+            title: "SM % of its GPUs",
+            series: Some(&chart.sm_percent),
+            ceiling: Some(100.0),
+            unit: Unit::Percent,
+            tone: Tone::ChartA,
+        });
+        panes.push(Pane {
+            title: "GPU memory",
+            series: Some(&chart.gpu_memory_bytes),
+            ceiling: memory_ceiling,
+            unit: Unit::Bytes,
+            tone: Tone::ChartB,
+        });
+    }
+    panes.push(Pane {
+        title: "CPU (one core = 100 %)",
+        series: Some(&chart.cpu_percent),
+        ceiling: None,
+        unit: Unit::Percent,
+        tone: Tone::ChartA,
+    });
+    panes.push(Pane {
+        title: "Memory",
+        series: Some(&chart.memory_bytes),
+        ceiling: limit.filter(|l| chart.memory_bytes.last().is_some_and(|v| v * 4.0 > *l)),
+        unit: Unit::Bytes,
+        tone: Tone::ChartB,
+    });
+    // Power beside busy: 100 % at idle watts is a hung collective.
+    for gpu in gpus.take(2) {
+        panes.push(Pane {
+            title: "GPU power",
+            series: state.world.gpu_charts.get(gpu).map(|c| &c.power_watts),
+            ceiling: power_limit(state, gpu),
+            unit: Unit::Watts,
+            tone: Tone::ChartC,
+        });
+    }
+    // The most telling charts stay when room is short: busy, GPU memory, power, then the host's.
+    if has_gpu && panes.len() > 4 {
+        let power = panes.remove(4);
+        panes.insert(2, power);
+    }
+    grid(state, paint, area, &panes);
+}
+
+fn gpu(state: &State, paint: &mut Paint<'_>, area: Rect) {
+    let Some(gpu) = state.selected_gpu() else {
+        note(paint, area, "no GPU");
+        return;
+    };
+    let Some(chart) = state.world.gpu_charts.get(&gpu.key) else {
+        note(paint, area, "no samples yet");
+        return;
+    };
+    let panes = [
+        Pane {
+            title: "Busy",
+            series: Some(&chart.gpu_percent),
+            ceiling: Some(100.0),
+            unit: Unit::Percent,
+            tone: Tone::ChartA,
+        },
+        Pane {
+            title: "Memory",
+            series: Some(&chart.memory_bytes),
+            ceiling: gpu.memory.map(|m| m.total_bytes as f32),
+            unit: Unit::Bytes,
+            tone: Tone::ChartB,
+        },
+        Pane {
+            title: "Power",
+            series: Some(&chart.power_watts),
+            ceiling: power_limit(state, &gpu.key),
+            unit: Unit::Watts,
+            tone: Tone::ChartC,
+        },
+        Pane {
+            title: "Temperature",
+            series: Some(&chart.temperature_celsius),
+            ceiling: gpu.slowdown_celsius.map(|c| c as f32),
+            unit: Unit::Celsius,
+            tone: Tone::ChartD,
+        },
+    ];
+    grid(state, paint, area, &panes);
+}
+
+fn total_memory<'a>(state: &State, keys: impl Iterator<Item = &'a GpuKey>) -> Option<f32> {
+    let mut total = 0u64;
+    for key in keys {
+        let mut gpus = state.world.gpus.iter().flat_map(|s| &s.gpus);
+        total += gpus.find(|g| g.key == *key)?.memory?.total_bytes;
+    }
+    (total > 0).then_some(total as f32)
+}
+
+fn power_limit(state: &State, key: &GpuKey) -> Option<f32> {
+    let mut gpus = state.world.gpus.iter().flat_map(|s| &s.gpus);
+    gpus.find(|g| g.key == *key)?.power_limit_watts.map(|w| w as f32)
+}
+
+/// Whether the five minutes are shown: by choice, else while the hour has little to show.
+pub(crate) fn fine(state: &State, series: &Series) -> bool {
+    state.ui.fine.unwrap_or_else(|| series.coarse().len() < 30)
+}
+
+/// Lays the charts out: side by side as far as each keeps a readable width.
+fn grid(state: &State, paint: &mut Paint<'_>, area: Rect, panes: &[Pane<'_>]) {
+    if area.height < 2 || panes.is_empty() {
+        return;
+    }
+    let most_columns = (area.width / 34).clamp(1, 3);
+    let rows_for = |columns: u16| u16::try_from(panes.len()).unwrap_or(1).div_ceil(columns);
+    let mut columns = 1;
+    while columns < most_columns && area.height / rows_for(columns) < 7 {
+        columns += 1;
+    }
+    // What does not get three lines is left out.
+    let rows = rows_for(columns).min((area.height / 3).max(1));
+    let height = area.height / rows;
+    let extra = area.height % rows;
+    let width = area.width / columns;
+    for (place, pane) in panes.iter().enumerate().take(usize::from(rows * columns)) {
+        let place = u16::try_from(place).unwrap_or(0);
+        let (row, column) = (place / columns, place % columns);
+        let x = area.x + column * width;
+        let last = column + 1 == columns;
+        let w = if last { area.right() - x } else { width - 1 };
+        let y = area.y + row * height + row.min(extra);
+        let h = height + u16::from(row < extra);
+        draw_pane(state, paint, Rect::new(x, y, w, h), pane);
+    }
+}
+
+fn draw_pane(state: &State, paint: &mut Paint<'_>, area: Rect, pane: &Pane<'_>) {
+    let Some(series) = pane.series else { return };
+    let fine = fine(state, series);
+    let peak = if fine { peak(series.fine()) } else { peak(series.coarse()) };
+    let max = pane.ceiling.unwrap_or(0.0).max(nice(peak.unwrap_or(1.0), pane.unit));
+    let y = area.y;
+    let end = area.right();
+    let mut x = paint.text(area.x + 1, y, area.width.saturating_sub(1), pane.title, Tone::Heading) + 1;
+    match series.last() {
+        Some(last) => {
+            x = value(paint, x, y, end.saturating_sub(x), last, pane.unit, Tone::Strong);
+        }
+        None => x = paint.text(x, y, end.saturating_sub(x), ABSENT, Tone::Dim),
+    }
+    let span = if fine { "5 min" } else { "1 h" };
+    x = paint.write(x, y, end.saturating_sub(x), Tone::Dim, format_args!(" · {span}"));
+    if let Some(peak) = peak {
+        x = paint.text(x, y, end.saturating_sub(x), " · peak ", Tone::Dim);
+        x = value(paint, x, y, end.saturating_sub(x), peak, pane.unit, Tone::Dim);
+    }
+    if x + 12 < end {
+        let x = paint.text(x, y, end - x, " · top ", Tone::Dim);
+        value(paint, x, y, end.saturating_sub(x), max, pane.unit, Tone::Dim);
+    }
+    let area = Rect::new(area.x + 1, y + 1, area.width.saturating_sub(1), area.height.saturating_sub(1));
+    if fine {
+        plot(paint, area, series.fine(), FINE, max, pane.tone);
+    } else {
+        plot(paint, area, series.coarse(), HOUR, max, pane.tone);
+    }
+}
+
+fn plot<I>(paint: &mut Paint<'_>, area: Rect, values: I, span: usize, max: f32, tone: Tone)
+where
+    I: ExactSizeIterator<Item = Option<f32>>,
+{
+    chart(
+        paint,
+        area,
+        Chart {
+            values,
+            span,
+            max,
+            tone,
+        },
+    );
+}
+
+fn peak(values: impl Iterator<Item = Option<f32>>) -> Option<f32> {
+    values.flatten().reduce(f32::max)
+}
+
+/// The next round number at or above a peak.
+fn nice(peak: f32, unit: Unit) -> f32 {
+    let base = match unit {
+        Unit::Bytes => 1_048_576.0,
+        Unit::Percent => 10.0,
+        Unit::Watts | Unit::Celsius => 50.0,
+    };
+    let mut top: f32 = base;
+    while top < peak && top < f32::MAX / 4.0 {
+        top *= 2.0;
+    }
+    top
+}
+
+fn value(
+    paint: &mut Paint<'_>,
+    x: u16,
+    y: u16,
+    room: u16,
+    value: f32,
+    unit: Unit,
+    tone: Tone,
+) -> u16 {
+    let number = f64::from(value);
+    match unit {
+        Unit::Percent => paint.write(x, y, room, tone, format_args!("{}", Percent(number))),
+        Unit::Bytes => paint.write(x, y, room, tone, format_args!("{}", Bytes(number))),
+        Unit::Watts => paint.write(x, y, room, tone, format_args!("{number:.0} W")),
+        Unit::Celsius => paint.write(x, y, room, tone, format_args!("{number:.0}°C")),
+    }
+}

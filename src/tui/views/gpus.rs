@@ -1,0 +1,61 @@
+//! The GPUs page: every GPU and MIG instance as a row.
+
+use ratatui::layout::Rect;
+
+use super::layout::Layout;
+use super::{Regions, Target, strip};
+use crate::tui::state::{Focus, State};
+use crate::tui::widgets::{Paint, Tone};
+
+pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, regions: &mut Regions) {
+    let area = layout.list;
+    if area.height == 0 {
+        return;
+    }
+    regions.add(area, Target::List);
+    let focused = state.ui.focus == Focus::List && state.ui.layers.is_empty();
+    let frame = paint.frame(area, focused);
+    let y = area.y;
+    let mut x = paint.text(area.x + 1, y, area.width - 2, " GPUs ", Tone::Title);
+    let count = state.world.gpus.as_ref().map_or(0, |g| g.gpus.len());
+    x = paint.write(x, y, area.right() - x - 1, Tone::Strong, format_args!("{count} "));
+    if let Some(note) = state.world.gpus.as_ref().and_then(|g| g.xid_note.as_deref()) {
+        let room = (area.right() - 1).saturating_sub(x + 2);
+        let x = paint.text(x + 1, y, room, " ", Tone::Dim);
+        let x = paint.text(x, y, (area.right() - 2).saturating_sub(x), note, Tone::Dim);
+        paint.text(x, y, 1, " ", Tone::Dim);
+    }
+    if let Some((text, remedy, tone)) = &state.top.strip_message {
+        let x = frame.x + 1;
+        let end = paint.text(x, frame.y, frame.width - 1, text, *tone);
+        if !remedy.is_empty() {
+            let end = paint.text(end, frame.y, 3, " → ", Tone::Dim);
+            paint.text(end, frame.y, frame.right().saturating_sub(end), remedy, Tone::Text);
+        }
+    } else {
+        heading(paint, frame);
+    }
+    let inside = layout.list_inside();
+    let parts = strip::parts(&state.top.strip, frame.width - 2);
+    let shown = state.top.strip.iter().enumerate().skip(state.gpus.offset);
+    for ((place, line), y) in shown.zip(inside.y..inside.bottom()) {
+        let row = Rect::new(frame.x, y, frame.width, 1);
+        let selected = place == state.gpus.selected;
+        if selected {
+            let here = state.ui.focus == Focus::List;
+            paint.restyle(row, if here { Tone::Selected } else { Tone::SelectedIdle });
+        }
+        strip::full_line(paint, row, line, &parts, Some(selected));
+    }
+    regions.add(
+        Rect::new(frame.x, inside.y, frame.width, inside.height),
+        Target::Row {
+            first: state.gpus.offset,
+        },
+    );
+}
+
+fn heading(paint: &mut Paint<'_>, frame: Rect) {
+    let text = "   GPU, name, busy, memory, temperature, power, alarms, who holds it";
+    paint.text(frame.x, frame.y, frame.width, text, Tone::Heading);
+}
