@@ -187,7 +187,14 @@ mod tests {
     fn ages_read_as_people_say_them() {
         let age = |s| Age(Duration::from_secs(s)).to_string();
         assert_eq!(
-            [age(5), age(65), age(3 * 3600), age(30 * 3600), age(3 * 86_400), age(40 * 86_400)],
+            [
+                age(5),
+                age(65),
+                age(3 * 3600),
+                age(30 * 3600),
+                age(3 * 86_400),
+                age(40 * 86_400)
+            ],
             ["5s", "1m", "3h", "30h", "3d", "5w"]
         );
         assert_eq!(LongAge(Duration::from_secs(33_120)).to_string(), "9h12m");

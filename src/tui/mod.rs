@@ -8,6 +8,8 @@ pub mod config;
 pub mod effect;
 pub mod encode;
 pub mod event;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod fmt;
 pub mod input;
 pub mod keymap;

@@ -66,7 +66,7 @@ columns! {
     Name, "name", "NAME", Left, 8, 34, true, false, 0, "container name";
     Id, "id", "ID", Left, 12, 12, false, false, 30, "first 12 digits of the id";
     Image, "image", "IMAGE", Left, 8, 40, true, false, 7, "image as it was asked for";
-    Status, "status", "STATUS", Left, 10, 22, true, false, 2, "state, age, exit code, out-of-memory kills (sorts by what needs attention)";
+    Status, "status", "STATUS", Left, 14, 24, true, false, 2, "state, age, exit code, out-of-memory kills (sorts by what needs attention)";
     Health, "health", "HEALTH", Left, 9, 9, false, false, 31, "what the image's health check says";
     Gpus, "gpus", "GPUS given→used", Left, 6, 19, true, true, 1, "GPUs granted and GPUs its processes hold";
     GpuMemory, "gpu-mem", "GPU MEM", Right, 7, 7, false, true, 4, "GPU memory its processes hold";
@@ -182,13 +182,11 @@ impl<'a> CellInput<'a> {
                 }
                 None => absent(out),
             },
-            Column::MemoryLimit => {
-                match container.detail.as_ref().map(|d| d.memory_limit_bytes) {
-                    Some(None) => text(out, "none", Tone::Dim),
-                    Some(limit) => bytes(out, limit),
-                    None => absent(out),
-                }
-            }
+            Column::MemoryLimit => match container.detail.as_ref().map(|d| d.memory_limit_bytes) {
+                Some(None) => text(out, "none", Tone::Dim),
+                Some(limit) => bytes(out, limit),
+                None => absent(out),
+            },
             Column::NetRx => rate(out, row.rates.network_rx),
             Column::NetTx => rate(out, row.rates.network_tx),
             Column::BlockRead => rate(out, row.rates.block_read),
@@ -196,11 +194,27 @@ impl<'a> CellInput<'a> {
             Column::Pids => number(out, usage.and_then(|u| u.pids), Tone::Text),
             Column::Restarts => {
                 let count = container.detail.as_ref().and_then(|d| d.restart_count);
-                number(out, count, if count > Some(0) { Tone::Warn } else { Tone::Dim })
+                number(
+                    out,
+                    count,
+                    if count > Some(0) {
+                        Tone::Warn
+                    } else {
+                        Tone::Dim
+                    },
+                )
             }
             Column::OomKills => {
                 let count = usage.and_then(|u| u.oom_kills);
-                number(out, count, if count > Some(0) { Tone::Bad } else { Tone::Dim })
+                number(
+                    out,
+                    count,
+                    if count > Some(0) {
+                        Tone::Bad
+                    } else {
+                        Tone::Dim
+                    },
+                )
             }
             Column::Ports => ports(out, &container.ports),
             Column::Project => match &container.compose {
@@ -220,7 +234,10 @@ impl<'a> CellInput<'a> {
                 None => absent(out),
             },
             Column::Users => self.users(out),
-            Column::ShmSize => bytes(out, container.detail.as_ref().and_then(|d| d.shm_size_bytes)),
+            Column::ShmSize => bytes(
+                out,
+                container.detail.as_ref().and_then(|d| d.shm_size_bytes),
+            ),
         }
     }
 
@@ -319,7 +336,10 @@ impl<'a> CellInput<'a> {
             out.push_str(" OOM");
         }
         if let Some(at) = container.detail.as_ref().and_then(|d| d.finished_at) {
-            put(out, format_args!(" {} ago", Age(between(at, self.now.wall))));
+            put(
+                out,
+                format_args!(" {} ago", Age(between(at, self.now.wall))),
+            );
         }
         if oom {
             return Tone::Bad;
@@ -412,7 +432,11 @@ impl<'a> CellInput<'a> {
             Column::Restarts => whole(detail.and_then(|d| d.restart_count)),
             Column::OomKills => whole(usage.and_then(|u| u.oom_kills)),
             Column::ShmSize => whole(detail.and_then(|d| d.shm_size_bytes)),
-            Column::Ports => row.container.ports.first().map(|p| f64::from(p.host.unwrap_or(p.container))),
+            Column::Ports => row
+                .container
+                .ports
+                .first()
+                .map(|p| f64::from(p.host.unwrap_or(p.container))),
             Column::Created => row.container.created_at.map(|t| t.as_second() as f64),
             _ => None,
         }

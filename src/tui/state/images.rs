@@ -69,16 +69,27 @@ impl Images {
         };
         let exact = self.filter.chars().any(char::is_uppercase);
         let has = |text: &str| {
-            if exact { text.contains(&self.filter) } else { contains_folded(text, &self.filter) }
+            if exact {
+                text.contains(&self.filter)
+            } else {
+                contains_folded(text, &self.filter)
+            }
         };
         let wanted = |image: &&Image| {
-            self.filter.is_empty() || has(&image.id.0) || has(image.display_name()) || image.tags.iter().any(|t| has(t))
+            self.filter.is_empty()
+                || has(&image.id.0)
+                || has(image.display_name())
+                || image.tags.iter().any(|t| has(t))
         };
         self.lines = images
             .iter()
             .filter(wanted)
             .map(|image| {
-                let listed = world.rows.values().filter(|r| r.container.image_id == image.id).count();
+                let listed = world
+                    .rows
+                    .values()
+                    .filter(|r| r.container.image_id == image.id)
+                    .count();
                 ImageLine {
                     image: image.clone(),
                     used: listed,
@@ -88,7 +99,12 @@ impl Images {
         let sort = self.sort;
         self.lines.sort_by(|a, b| {
             let order = match sort {
-                ImageSort::Tag => a.image.tags.is_empty().cmp(&b.image.tags.is_empty()).then_with(|| a.image.display_name().cmp(b.image.display_name())),
+                ImageSort::Tag => a
+                    .image
+                    .tags
+                    .is_empty()
+                    .cmp(&b.image.tags.is_empty())
+                    .then_with(|| a.image.display_name().cmp(b.image.display_name())),
                 ImageSort::Size => b.image.size_bytes.cmp(&a.image.size_bytes),
                 ImageSort::Created => b.image.created_at.cmp(&a.image.created_at),
                 ImageSort::Used => b.used.cmp(&a.used),
@@ -98,8 +114,13 @@ impl Images {
         if self.reversed {
             self.lines.reverse();
         }
-        let found = self.anchor.as_ref().and_then(|id| self.lines.iter().position(|l| l.image.id == *id));
-        self.selected = found.unwrap_or(self.selected).min(self.lines.len().saturating_sub(1));
+        let found = self
+            .anchor
+            .as_ref()
+            .and_then(|id| self.lines.iter().position(|l| l.image.id == *id));
+        self.selected = found
+            .unwrap_or(self.selected)
+            .min(self.lines.len().saturating_sub(1));
     }
 
     /// Selects a line.

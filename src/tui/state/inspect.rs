@@ -93,9 +93,22 @@ impl Inspect {
     pub fn step(&mut self, by: isize) {
         let at = self.scroll;
         let found = match by {
-            1 => self.matches.iter().find(|m| **m > at).or(self.matches.first()),
-            -1 => self.matches.iter().rev().find(|m| **m < at).or(self.matches.last()),
-            _ => self.matches.iter().find(|m| **m >= at).or(self.matches.first()),
+            1 => self
+                .matches
+                .iter()
+                .find(|m| **m > at)
+                .or(self.matches.first()),
+            -1 => self
+                .matches
+                .iter()
+                .rev()
+                .find(|m| **m < at)
+                .or(self.matches.last()),
+            _ => self
+                .matches
+                .iter()
+                .find(|m| **m >= at)
+                .or(self.matches.first()),
         };
         if let Some(line) = found {
             self.scroll = *line;
@@ -168,12 +181,23 @@ pub fn env_line(pair: &str, show_secrets: bool) -> EnvLine {
 /// Whether a value gives a secret away by its form: a URL with a password, a private key, a known token.
 pub fn secret_value(value: &str) -> bool {
     const TOKENS: [&str; 9] = [
-        "ghp_", "gho_", "github_pat_", "hf_", "sk-", "xoxb-", "xoxp-", "glpat-", "AKIA",
+        "ghp_",
+        "gho_",
+        "github_pat_",
+        "hf_",
+        "sk-",
+        "xoxb-",
+        "xoxp-",
+        "glpat-",
+        "AKIA",
     ];
     if value.contains("-----BEGIN") && value.contains("PRIVATE KEY") {
         return true;
     }
-    if TOKENS.iter().any(|t| value.starts_with(t) && value.len() > t.len() + 8) {
+    if TOKENS
+        .iter()
+        .any(|t| value.starts_with(t) && value.len() > t.len() + 8)
+    {
         return true;
     }
     let Some((_, rest)) = value.split_once("://") else {
@@ -229,7 +253,11 @@ impl JsonLines {
                 for (place, value) in list.iter().enumerate() {
                     self.indent(depth + 1);
                     // `--token VALUE`: the flag names what follows it.
-                    let named = if before.starts_with('-') { before } else { name };
+                    let named = if before.starts_with('-') {
+                        before
+                    } else {
+                        name
+                    };
                     self.value(value, depth + 1, named);
                     self.comma(place < last);
                     before = value.as_str().unwrap_or("");

@@ -78,7 +78,11 @@ impl Jobs {
         let Some(batch) = place.and_then(|p| self.batches.get_mut(p)) else {
             // Not ours: still never silent.
             if let Err(text) = result {
-                self.toast(Tone::Bad, &format!("{} {name}: {text}", command.verb()), now);
+                self.toast(
+                    Tone::Bad,
+                    &format!("{} {name}: {text}", command.verb()),
+                    now,
+                );
             }
             return;
         };
@@ -145,18 +149,28 @@ impl Batch {
                 format_args!("{past} all {}: {}", self.total, self.done.join(", ")),
             ),
             ([], [(name, why)]) => {
-                put(&mut text, format_args!("{} {name}: {why}", self.command.verb()));
+                put(
+                    &mut text,
+                    format_args!("{} {name}: {why}", self.command.verb()),
+                );
             }
             (done, failed) => {
                 put(
                     &mut text,
                     format_args!("{past} {} of {}; failed: ", done.len(), self.total),
                 );
-                let each: Vec<String> = failed.iter().map(|(n, why)| format!("{n}: {why}")).collect();
+                let each: Vec<String> = failed
+                    .iter()
+                    .map(|(n, why)| format!("{n}: {why}"))
+                    .collect();
                 text.push_str(&each.join(" · "));
             }
         }
-        let tone = if self.failed.is_empty() { Tone::Good } else { Tone::Bad };
+        let tone = if self.failed.is_empty() {
+            Tone::Good
+        } else {
+            Tone::Bad
+        };
         (tone, text)
     }
 }

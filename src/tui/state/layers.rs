@@ -86,9 +86,14 @@ pub enum Pick {
         grace: Option<Duration>,
     },
     /// Stop or restart with a time to be typed.
-    CustomGrace { restart: bool },
+    CustomGrace {
+        restart: bool,
+    },
     Kill(Signal),
-    SignalProcess { process: ProcKey, signal: Signal },
+    SignalProcess {
+        process: ProcKey,
+        signal: Signal,
+    },
 }
 
 /// A menu's line.
@@ -120,7 +125,10 @@ pub enum PromptKind {
     Search,
     Rename(ContainerKey),
     /// Seconds to end in.
-    Grace { restart: bool, targets: Vec<Target> },
+    Grace {
+        restart: bool,
+        targets: Vec<Target>,
+    },
 }
 
 /// A line of text being written.
@@ -214,6 +222,10 @@ impl ColumnChooser {
 
     /// The chosen columns.
     pub fn chosen(&self) -> Vec<Column> {
-        self.columns.iter().filter(|(_, on)| *on).map(|(c, _)| *c).collect()
+        self.columns
+            .iter()
+            .filter(|(_, on)| *on)
+            .map(|(c, _)| *c)
+            .collect()
     }
 }

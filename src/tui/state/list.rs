@@ -202,10 +202,16 @@ impl List {
                     .iter()
                     .filter(|(k, r)| {
                         self.grouped_keys.contains(k)
-                            && r.container.compose.as_ref().is_some_and(|c| hidden(&c.project))
+                            && r.container
+                                .compose
+                                .as_ref()
+                                .is_some_and(|c| hidden(&c.project))
                     })
                     .count();
-            shown == keep.len() && self.shown().all(|key| keep.binary_search_by(|(k, _)| (*k).cmp(&key)).is_ok())
+            shown == keep.len()
+                && self
+                    .shown()
+                    .all(|key| keep.binary_search_by(|(k, _)| (*k).cmp(&key)).is_ok())
         };
         let recently = |at: Option<Stamp>, span| at.is_some_and(|at| now.since(at) < span);
         if same_set && (recently(self.sorted_at, RESORT) || recently(self.moved_at, STEADY)) {
@@ -247,8 +253,11 @@ impl List {
                 continue;
             }
             done.insert(name);
-            let group: Vec<ContainerKey> =
-                keys.iter().copied().filter(|k| project(k) == Some(name)).collect();
+            let group: Vec<ContainerKey> = keys
+                .iter()
+                .copied()
+                .filter(|k| project(k) == Some(name))
+                .collect();
             if group.len() < 2 {
                 self.items.extend(group.into_iter().map(Item::Container));
                 continue;
@@ -354,7 +363,11 @@ impl List {
     /// Chooses the columns that fit and how wide they are.
     fn fit(&mut self, world: &World, now: Stamp, room: u16) {
         let any_gpu = world.gpus.as_ref().is_some_and(|g| !g.gpus.is_empty())
-            || world.joined.containers.values().any(|g| g.given_as.is_some());
+            || world
+                .joined
+                .containers
+                .values()
+                .any(|g| g.given_as.is_some());
         let indent = if self.grouped_keys.is_empty() { 0 } else { 2 };
         let mut wanted: Vec<(Column, u16, u16)> = Vec::with_capacity(self.columns.len());
         for column in self.columns.iter().copied() {
@@ -365,7 +378,13 @@ impl List {
             let extra = if column == Column::Name { indent } else { 0 };
             let ideal = if rule.by_content {
                 let content = self.content_width(world, now, column) + extra;
-                content.max(width(column.label()).min(rule.max)).clamp(rule.min, rule.max + extra)
+                let label = column.label();
+                let label = if room >= 110 {
+                    label
+                } else {
+                    label.split(' ').next().unwrap_or(label)
+                };
+                content.max(width(label)).clamp(rule.min, rule.max + extra)
             } else {
                 rule.max
             };
@@ -406,14 +425,20 @@ impl List {
             }
         }
         self.widths.clear();
-        self.widths.extend(wanted.into_iter().map(|(c, _, full)| (c, full)));
+        self.widths
+            .extend(wanted.into_iter().map(|(c, _, full)| (c, full)));
     }
 
     fn content_width(&self, world: &World, now: Stamp, column: Column) -> u16 {
         let mut text = String::new();
         let mut widest = 0;
         // Bounded: 5,000 containers need not be measured to place a column.
-        for item in self.items.iter().skip(self.offset.saturating_sub(50)).take(200) {
+        for item in self
+            .items
+            .iter()
+            .skip(self.offset.saturating_sub(50))
+            .take(200)
+        {
             if let Item::Container(key) = item
                 && let Some(row) = world.rows.get(key)
             {
@@ -443,7 +468,12 @@ pub fn members<'a>(world: &'a World, project: &'a str) -> impl Iterator<Item = C
     world
         .rows
         .iter()
-        .filter(move |(_, row)| row.container.compose.as_ref().is_some_and(|c| c.project == project))
+        .filter(move |(_, row)| {
+            row.container
+                .compose
+                .as_ref()
+                .is_some_and(|c| c.project == project)
+        })
         .map(|(key, _)| *key)
 }
 
@@ -452,19 +482,29 @@ fn project_heading(cell: &mut Cell, world: &World, project: &str, collapsed: boo
     let (mut all, mut live) = (0, 0);
     for key in members(world, project) {
         all += 1;
-        if world.rows.get(&key).is_some_and(|r| r.container.state.is_live()) {
+        if world
+            .rows
+            .get(&key)
+            .is_some_and(|r| r.container.state.is_live())
+        {
             live += 1;
         }
     }
     cell.text.clear();
     cell.text.push_str(if collapsed { "▸ " } else { "▾ " });
     push_clean(&mut cell.text, project);
-    put(&mut cell.text, format_args!("  project, {live} of {all} up"));
+    put(
+        &mut cell.text,
+        format_args!("  project, {live} of {all} up"),
+    );
     cell.tone = Tone::Accent;
 }
 
 fn live_first(a: &Row, b: &Row) -> std::cmp::Ordering {
-    b.container.state.is_live().cmp(&a.container.state.is_live())
+    b.container
+        .state
+        .is_live()
+        .cmp(&a.container.state.is_live())
 }
 
 /// Smart-case substring over name, image, id, project, state and status: lower case finds both.

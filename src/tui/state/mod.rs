@@ -18,8 +18,8 @@ use crate::model::{EngineStatus, GpuKey, HostId, Stamp};
 use crate::tui::Action;
 use crate::tui::keymap::{Hint, Keymap, Mode};
 use crate::tui::preferences::Preferences;
-use crate::tui::views::layout::{self, Layout};
 use crate::tui::views::Regions;
+use crate::tui::views::layout::{self, Layout};
 use crate::watch::World;
 
 use columns::Column;
@@ -129,8 +129,20 @@ impl Page {
     /// The tabs of its details.
     pub fn tabs(self) -> &'static [Tab] {
         match self {
-            Self::Containers => &[Tab::Charts, Tab::Logs, Tab::Processes, Tab::Inspect, Tab::Env],
-            Self::Gpus => &[Tab::Processes, Tab::Charts, Tab::Facts, Tab::Users, Tab::Xids],
+            Self::Containers => &[
+                Tab::Charts,
+                Tab::Logs,
+                Tab::Processes,
+                Tab::Inspect,
+                Tab::Env,
+            ],
+            Self::Gpus => &[
+                Tab::Processes,
+                Tab::Charts,
+                Tab::Facts,
+                Tab::Users,
+                Tab::Xids,
+            ],
             Self::Images => &[Tab::Inspect, Tab::Env],
         }
     }
@@ -171,7 +183,9 @@ pub(crate) struct Hints {
 
 impl Hints {
     fn new(keymap: &Keymap) -> Self {
-        let hints = Mode::ALL.iter().map(|m| (*m, keymap.hints(*m, Action::ALL)));
+        let hints = Mode::ALL
+            .iter()
+            .map(|m| (*m, keymap.hints(*m, Action::ALL)));
         Self {
             hints: hints.collect(),
         }
@@ -301,7 +315,9 @@ impl State {
 
     /// Whether the log of the selected container is on the screen (for attaching to it).
     pub fn logs_visible(&self) -> bool {
-        self.ui.page == Page::Containers && self.tab() == Tab::Logs && self.layout().details.is_some()
+        self.ui.page == Page::Containers
+            && self.tab() == Tab::Logs
+            && self.layout().details.is_some()
     }
 
     /// Whether images are on the screen, so that they are worth fetching again after an image event.
@@ -344,7 +360,9 @@ impl State {
     /// The prompt on top, if it is of that page's filter.
     pub(crate) fn filter_prompt(&self) -> Option<&Prompt> {
         match self.ui.layers.last() {
-            Some(Layer::Prompt(prompt)) if prompt.kind == layers::PromptKind::Filter => Some(prompt),
+            Some(Layer::Prompt(prompt)) if prompt.kind == layers::PromptKind::Filter => {
+                Some(prompt)
+            }
             _ => None,
         }
     }
@@ -408,7 +426,8 @@ impl State {
             Page::Containers => {}
         }
         let details = layout.details_inside();
-        self.processes.window(usize::from(details.height.saturating_sub(1)));
+        self.processes
+            .window(usize::from(details.height.saturating_sub(1)));
     }
 
     fn follow_gpu(&mut self) {

@@ -14,7 +14,6 @@ use super::top::owner_name;
 pub enum Scope {
     All,
     Container(ContainerKey),
-    Gpu(GpuKey),
 }
 
 /// One line.
@@ -47,7 +46,6 @@ impl Processes {
         let wanted = |p: &&ProcUse| match scope {
             Scope::All => true,
             Scope::Container(key) => p.owner == Owner::Container(*key),
-            Scope::Gpu(gpu) => p.gpu == *gpu,
         };
         let mut chosen: Vec<&ProcUse> = world.joined.processes.iter().filter(wanted).collect();
         chosen.sort_by(|a, b| {
@@ -57,11 +55,16 @@ impl Processes {
                 .then_with(|| a.gpu.cmp(&b.gpu))
         });
         self.lines.clear();
-        self.lines.extend(chosen.into_iter().map(|p| line(world, p)));
+        self.lines
+            .extend(chosen.into_iter().map(|p| line(world, p)));
         let found = self.anchor.as_ref().and_then(|(pid, gpu)| {
-            self.lines.iter().position(|l| l.pid == *pid && l.gpu == *gpu)
+            self.lines
+                .iter()
+                .position(|l| l.pid == *pid && l.gpu == *gpu)
         });
-        self.selected = found.unwrap_or(self.selected).min(self.lines.len().saturating_sub(1));
+        self.selected = found
+            .unwrap_or(self.selected)
+            .min(self.lines.len().saturating_sub(1));
     }
 
     /// Moves the selection.
@@ -72,7 +75,10 @@ impl Processes {
     /// Selects a line.
     pub fn select(&mut self, index: usize) {
         self.selected = index.min(self.lines.len().saturating_sub(1));
-        self.anchor = self.lines.get(self.selected).map(|l| (l.pid, l.gpu.clone()));
+        self.anchor = self
+            .lines
+            .get(self.selected)
+            .map(|l| (l.pid, l.gpu.clone()));
     }
 
     /// Keeps the selection within a window of `rows` lines.
@@ -98,10 +104,17 @@ fn line(world: &World, process: &ProcUse) -> ProcLine {
         kind: process.kind.as_str(),
         ..ProcLine::default()
     };
-    gpu_label(&mut line.gpu_text, world, process.mig.as_ref().unwrap_or(&process.gpu));
+    gpu_label(
+        &mut line.gpu_text,
+        world,
+        process.mig.as_ref().unwrap_or(&process.gpu),
+    );
     push_clean(&mut line.user, process.user.as_deref().unwrap_or(ABSENT));
     match process.memory_used_bytes {
-        Some(bytes) => put(&mut line.memory, format_args!("{}", ShortBytes(bytes as f64))),
+        Some(bytes) => put(
+            &mut line.memory,
+            format_args!("{}", ShortBytes(bytes as f64)),
+        ),
         None => line.memory.push_str(ABSENT),
     }
     match process.sm_percent {

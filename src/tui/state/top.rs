@@ -9,7 +9,7 @@ use crate::model::{
     DriverStatus, EngineInfo, EngineStatus, Gpu, GpuKey, GpuState, MigInstance, Problem, Stamp,
     ThrottleReasons,
 };
-use crate::tui::fmt::{ABSENT, between, Gib, LongAge, push_clean, push_gpu_name, put};
+use crate::tui::fmt::{ABSENT, Gib, LongAge, between, push_clean, push_gpu_name, put};
 use crate::tui::widgets::{Tone, width};
 use crate::watch::{Locality, World};
 
@@ -82,7 +82,14 @@ pub struct Top {
 
 impl Top {
     /// Formats everything anew.
-    pub fn rebuild(&mut self, world: &World, config: &StateConfig, now: Stamp, columns: u16, mouse: bool) {
+    pub fn rebuild(
+        &mut self,
+        world: &World,
+        config: &StateConfig,
+        now: Stamp,
+        columns: u16,
+        mouse: bool,
+    ) {
         self.ages = false;
         self.banners(world, config, now);
         self.gpu_lines(world, now, &config.time_zone);
@@ -100,7 +107,10 @@ impl Top {
                 tone,
             });
         };
-        left(["midwatch".into(), String::new(), String::new()], Tone::Accent);
+        left(
+            ["midwatch".into(), String::new(), String::new()],
+            Tone::Accent,
+        );
         let mut host = String::new();
         push_clean(&mut host, &world.report.hostname);
         if !host.is_empty() {
@@ -109,7 +119,11 @@ impl Top {
         if let Some(DriverStatus::Up(info)) = world.gpus.as_ref().map(|g| &g.driver) {
             let version = info.driver_version.as_deref().unwrap_or(ABSENT);
             left(
-                [format!("driver {version}"), version.to_owned(), String::new()],
+                [
+                    format!("driver {version}"),
+                    version.to_owned(),
+                    String::new(),
+                ],
                 Tone::Text,
             );
             if let Some((major, minor)) = info.cuda_driver_version {
@@ -169,7 +183,10 @@ impl Top {
     fn fit(&mut self, columns: u16) {
         let total = |top: &Self| -> u32 {
             let texts = top.left.iter().chain(&top.right).map(Segment::text);
-            texts.filter(|t| !t.is_empty()).map(|t| u32::from(width(t)) + 2).sum()
+            texts
+                .filter(|t| !t.is_empty())
+                .map(|t| u32::from(width(t)) + 2)
+                .sum()
         };
         let room = u32::from(columns);
         for form in 1..3 {
@@ -178,7 +195,13 @@ impl Top {
                     return;
                 }
                 // The program's own name says least.
-                let place = if place + 1 == self.left.len() && form == 1 { 0 } else if form == 1 { place + 1 } else { place };
+                let place = if place + 1 == self.left.len() && form == 1 {
+                    0
+                } else if form == 1 {
+                    place + 1
+                } else {
+                    place
+                };
                 if let Some(segment) = self.left.get_mut(place) {
                     segment.form = form;
                 }
@@ -225,7 +248,11 @@ impl Top {
                 ),
             );
             push_clean(&mut text, &info.endpoint);
-            self.push_banner(Tone::Warn, text, "run midwatch on the engine's machine to see who uses what");
+            self.push_banner(
+                Tone::Warn,
+                text,
+                "run midwatch on the engine's machine to see who uses what",
+            );
         } else if let Some(problem) = world
             .procs
             .as_ref()
@@ -271,11 +298,15 @@ impl Top {
             }
             DriverStatus::Released => {
                 let text = "GPUs released: midwatch holds no NVML now".to_owned();
-                self.strip_message = Some((text, "the same key takes them again".into(), Tone::Warn));
+                self.strip_message =
+                    Some((text, "the same key takes them again".into(), Tone::Warn));
             }
             DriverStatus::Up(_) if snapshot.gpus.is_empty() => {
-                self.strip_message =
-                    Some(("the driver is loaded and finds no GPU".into(), String::new(), Tone::Warn));
+                self.strip_message = Some((
+                    "the driver is loaded and finds no GPU".into(),
+                    String::new(),
+                    Tone::Warn,
+                ));
             }
             DriverStatus::Up(_) => {}
         }
@@ -343,7 +374,8 @@ impl Top {
             }
             GpuState::Ok => {
                 if line.holders_tone == Tone::Strong {
-                    self.last_holders.insert(gpu.key.clone(), line.holders.clone());
+                    self.last_holders
+                        .insert(gpu.key.clone(), line.holders.clone());
                 }
             }
         }
@@ -458,7 +490,7 @@ fn holders(world: &World, gpu: &Gpu, mig: Option<&GpuKey>, line: &mut StripLine)
         return;
     }
     let unattributed = world.joined.unattributed.get(target).copied().unwrap_or(0);
-    if unattributed > 64 << 20 {
+    if unattributed >= 1 << 30 {
         put(
             &mut line.holders,
             format_args!("{} GiB held by no visible process", Gib(unattributed)),
@@ -502,7 +534,7 @@ pub fn owner_name(out: &mut String, world: &World, process: &crate::join::ProcUs
             put(out, format_args!("{} {}", runtime.as_str(), id.short()));
         }
         Owner::Host => {
-            out.push_str("host:");
+            out.push_str("host: ");
             let command = process.command.as_deref().unwrap_or("");
             let program = command.split_whitespace().next().unwrap_or("");
             let program = program.rsplit('/').next().unwrap_or(program);
@@ -512,7 +544,7 @@ pub fn owner_name(out: &mut String, world: &World, process: &crate::join::ProcUs
                 push_clean(out, program);
             }
             if let Some(user) = process.user.as_deref() {
-                out.push('(');
+                out.push_str(" (");
                 push_clean(out, user);
                 out.push(')');
             }
@@ -576,10 +608,7 @@ fn problem_text(out: &mut String, problem: &Problem) {
 fn endpoint_forms(before: &str, endpoint: &str) -> [String; 3] {
     let mut clean = String::new();
     push_clean(&mut clean, endpoint);
-    let short = clean
-        .strip_prefix("unix://")
-        .unwrap_or(&clean)
-        .to_owned();
+    let short = clean.strip_prefix("unix://").unwrap_or(&clean).to_owned();
     [
         format!("{before}{clean}"),
         format!("{before}{short}"),

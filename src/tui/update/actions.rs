@@ -24,7 +24,14 @@ pub(super) fn run(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
         TabCharts => tab(state, Tab::Charts),
         TabLogs => tab(state, Tab::Logs),
         TabProcesses => tab(state, Tab::Processes),
-        TabInspect => tab(state, if state.ui.page == Page::Gpus { Tab::Facts } else { Tab::Inspect }),
+        TabInspect => tab(
+            state,
+            if state.ui.page == Page::Gpus {
+                Tab::Facts
+            } else {
+                Tab::Inspect
+            },
+        ),
         TabEnv => tab(state, Tab::Env),
         Zoom => {
             state.ui.zoom = !state.ui.zoom;
@@ -51,7 +58,11 @@ pub(super) fn run(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
         }
         ToggleSecrets => {
             state.inspect.toggle_secrets();
-            let text = if state.inspect.show_secrets { "secrets are shown" } else { "secrets are masked" };
+            let text = if state.inspect.show_secrets {
+                "secrets are shown"
+            } else {
+                "secrets are masked"
+            };
             state.jobs.toast(Tone::Text, text, state.now);
         }
         KillProcess => commands::process_menu(state),
@@ -72,13 +83,15 @@ pub(super) fn run(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
         Redraw => effects.push(Effect::Redraw),
         SavePreferences => {
             effects.push(Effect::SavePreferences(Box::new(state.preferences())));
-            state.jobs.toast(Tone::Good, "columns, sort and view saved", state.now);
+            state
+                .jobs
+                .toast(Tone::Good, "columns, sort and view saved", state.now);
         }
         Suspend => effects.push(Effect::Suspend),
         Help => state.ui.layers.push(Layer::Help { scroll: 0 }),
         Quit => effects.push(Effect::Quit),
-        LogFollow | LogSearch | LogFilter | LogNext | LogPrevious | LogTimestamps | LogWrap | LogSince
-        | LogSave | LogMerge => log(state, action),
+        LogFollow | LogSearch | LogFilter | LogNext | LogPrevious | LogTimestamps | LogWrap
+        | LogSince | LogSave | LogMerge => log(state, action),
     }
 }
 
@@ -220,7 +233,10 @@ fn enter(state: &mut State) {
 
 /// One step back: whole screen, details, search, filter, marks.
 fn back(state: &mut State) {
-    if state.ui.focus == Focus::Details && state.tab() == Tab::Inspect && !state.inspect.search.is_empty() {
+    if state.ui.focus == Focus::Details
+        && state.tab() == Tab::Inspect
+        && !state.inspect.search.is_empty()
+    {
         state.inspect.find("");
     } else if state.ui.zoom {
         state.ui.zoom = false;
@@ -291,7 +307,10 @@ fn filter(state: &mut State) {
     };
     state.ui.focus = Focus::List;
     state.ui.zoom = false;
-    state.ui.layers.push(Layer::Prompt(Prompt::new(PromptKind::Filter, &text)));
+    state
+        .ui
+        .layers
+        .push(Layer::Prompt(Prompt::new(PromptKind::Filter, &text)));
 }
 
 fn mark(state: &mut State, action: Action) {
@@ -320,7 +339,9 @@ fn mark(state: &mut State, action: Action) {
                     let keys: Vec<_> = members(&state.world, &project).collect();
                     state.list.toggle_all(&keys);
                 }
-                None => state.jobs.toast(Tone::Warn, "it belongs to no Compose project", state.now),
+                None => state
+                    .jobs
+                    .toast(Tone::Warn, "it belongs to no Compose project", state.now),
             }
         }
         _ => state.list.marks.clear(),
@@ -334,12 +355,22 @@ fn copy(state: &mut State, effects: &mut Vec<Effect>) {
             (Some(state.inspect.lines.join("\n")), "the JSON")
         }
         (_, Focus::Details, Tab::Env) if !state.inspect.env.is_empty() => {
-            let pairs: Vec<String> =
-                state.inspect.env.iter().map(|e| format!("{}={}", e.name, e.value)).collect();
+            let pairs: Vec<String> = state
+                .inspect
+                .env
+                .iter()
+                .map(|e| format!("{}={}", e.name, e.value))
+                .collect();
             (Some(pairs.join("\n")), "the environment")
         }
-        (Page::Gpus, ..) => (state.selected_gpu().map(|g| g.key.uuid.to_string()), "the GPU's UUID"),
-        (Page::Images, ..) => (state.images.selected_id().map(|id| id.0.to_string()), "the image's id"),
+        (Page::Gpus, ..) => (
+            state.selected_gpu().map(|g| g.key.uuid.to_string()),
+            "the GPU's UUID",
+        ),
+        (Page::Images, ..) => (
+            state.images.selected_id().map(|id| id.0.to_string()),
+            "the image's id",
+        ),
         (Page::Containers, ..) => (
             state.list.selected_key().map(|key| key.id.to_string()),
             "the container's id",
@@ -347,7 +378,8 @@ fn copy(state: &mut State, effects: &mut Vec<Effect>) {
     };
     if let Some(text) = text {
         effects.push(Effect::Copy(text));
-        state.jobs.toast(Tone::Good, &format!("copied {what}"), state.now);
+        state
+            .jobs
+            .toast(Tone::Good, &format!("copied {what}"), state.now);
     }
 }
-

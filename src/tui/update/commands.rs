@@ -8,7 +8,9 @@ use crate::tui::Action;
 use crate::tui::effect::Effect;
 use crate::tui::fmt::push_clean;
 use crate::tui::state::columns::Column;
-use crate::tui::state::layers::{Ask, Confirm, Layer, Menu, MenuItem, Pick, Prompt, PromptKind, Target};
+use crate::tui::state::layers::{
+    Ask, Confirm, Layer, Menu, MenuItem, Pick, Prompt, PromptKind, Target,
+};
 use crate::tui::state::processes::process_key;
 use crate::tui::state::{Page, State, Tab};
 use crate::tui::widgets::Tone;
@@ -28,10 +30,19 @@ fn targets(state: &State) -> Vec<Target> {
     let describe = |key: ContainerKey| Target {
         key,
         name: name_of(state, key),
-        live: state.world.rows.get(&key).is_some_and(|r| r.container.state.is_live()),
+        live: state
+            .world
+            .rows
+            .get(&key)
+            .is_some_and(|r| r.container.state.is_live()),
         gone: false,
     };
-    let mut list: Vec<Target> = state.list.targets(&state.world).into_iter().map(describe).collect();
+    let mut list: Vec<Target> = state
+        .list
+        .targets(&state.world)
+        .into_iter()
+        .map(describe)
+        .collect();
     list.sort_by(|a, b| a.name.cmp(&b.name));
     list
 }
@@ -39,7 +50,11 @@ fn targets(state: &State) -> Vec<Target> {
 /// Refuses with a plain word where nothing may be changed.
 fn refused(state: &mut State) -> bool {
     if state.config.read_only {
-        state.jobs.toast(Tone::Warn, "read-only: midwatch was started with --read-only", state.now);
+        state.jobs.toast(
+            Tone::Warn,
+            "read-only: midwatch was started with --read-only",
+            state.now,
+        );
     }
     state.config.read_only
 }
@@ -51,7 +66,9 @@ pub(super) fn run(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
     }
     let targets = targets(state);
     if targets.is_empty() {
-        state.jobs.toast(Tone::Warn, "no container is selected", state.now);
+        state
+            .jobs
+            .toast(Tone::Warn, "no container is selected", state.now);
         return;
     }
     run_on(state, action, targets, effects);
@@ -71,9 +88,14 @@ pub(super) fn run_on(
     match action {
         Action::ActionMenu => action_menu(state, targets),
         Action::Start => {
-            let (live, stopped): (Vec<Target>, Vec<Target>) = targets.into_iter().partition(|t| t.live);
+            let (live, stopped): (Vec<Target>, Vec<Target>) =
+                targets.into_iter().partition(|t| t.live);
             if stopped.is_empty() {
-                let text = if live.len() == 1 { "it runs already" } else { "all of them run already" };
+                let text = if live.len() == 1 {
+                    "it runs already"
+                } else {
+                    "all of them run already"
+                };
                 state.jobs.toast(Tone::Warn, text, state.now);
             } else {
                 ask_or_do(state, ContainerCommand::Start, stopped, effects);
@@ -110,12 +132,24 @@ pub(super) fn run_on(
                 let prompt = Prompt::new(PromptKind::Rename(key), &target.name);
                 state.ui.layers.push(Layer::Prompt(prompt));
             }
-            _ => state.jobs.toast(Tone::Warn, "one container at a time can be renamed", state.now),
+            _ => state.jobs.toast(
+                Tone::Warn,
+                "one container at a time can be renamed",
+                state.now,
+            ),
         },
         Action::Shell => match (only, targets.first()) {
             (Some(key), Some(target)) if target.live => effects.push(Effect::Shell(key)),
-            (Some(_), _) => state.jobs.toast(Tone::Warn, "it does not run: there is no shell to open", state.now),
-            _ => state.jobs.toast(Tone::Warn, "a shell opens in one container at a time", state.now),
+            (Some(_), _) => state.jobs.toast(
+                Tone::Warn,
+                "it does not run: there is no shell to open",
+                state.now,
+            ),
+            _ => state.jobs.toast(
+                Tone::Warn,
+                "a shell opens in one container at a time",
+                state.now,
+            ),
         },
         _ => {}
     }
@@ -127,10 +161,16 @@ fn pause(state: &mut State, targets: Vec<Target>, effects: &mut Vec<Effect>) {
         let row = state.world.rows.get(&target.key);
         row.is_some_and(|r| r.container.state == wanted)
     };
-    let paused: Vec<Target> =
-        targets.iter().filter(|t| is(t, ContainerState::Paused)).cloned().collect();
-    let running: Vec<Target> =
-        targets.iter().filter(|t| is(t, ContainerState::Running)).cloned().collect();
+    let paused: Vec<Target> = targets
+        .iter()
+        .filter(|t| is(t, ContainerState::Paused))
+        .cloned()
+        .collect();
+    let running: Vec<Target> = targets
+        .iter()
+        .filter(|t| is(t, ContainerState::Running))
+        .cloned()
+        .collect();
     if !running.is_empty() {
         ask(state, ContainerCommand::Pause, running);
     } else if !paused.is_empty() {
@@ -206,8 +246,15 @@ fn action_menu(state: &mut State, targets: Vec<Target>) {
     let mut items = Vec::new();
     let mut offer = |action: Action, possible: bool| {
         if possible {
-            let keys = state.config.keymap.key_label(crate::tui::keymap::Mode::Normal, action);
-            items.push(item(action.help(), keys.unwrap_or_default(), Pick::Do(action)));
+            let keys = state
+                .config
+                .keymap
+                .key_label(crate::tui::keymap::Mode::Normal, action);
+            items.push(item(
+                action.help(),
+                keys.unwrap_or_default(),
+                Pick::Do(action),
+            ));
         }
     };
     offer(Shell, one && live);
@@ -227,14 +274,29 @@ fn grace_menu(state: &mut State, restart: bool, targets: Vec<Target>) {
         grace: Some(Duration::from_secs(seconds)),
     };
     let items = vec![
-        item("its own timeout", "10 s unless it was made with another", Pick::Grace { restart, grace: None }),
+        item(
+            "its own timeout",
+            "10 s unless it was made with another",
+            Pick::Grace {
+                restart,
+                grace: None,
+            },
+        ),
         item("10 seconds", "", grace(10)),
         item("60 seconds", "", grace(60)),
-        item("5 minutes", "trainers that write a checkpoint on SIGTERM", grace(300)),
+        item(
+            "5 minutes",
+            "trainers that write a checkpoint on SIGTERM",
+            grace(300),
+        ),
         item("30 minutes", "large checkpoints, slow disks", grace(1800)),
         item("other…", "seconds", Pick::CustomGrace { restart }),
     ];
-    let title = if restart { "restart: time to end in" } else { "stop: time to end in" };
+    let title = if restart {
+        "restart: time to end in"
+    } else {
+        "stop: time to end in"
+    };
     open_menu(state, title, items, targets);
 }
 
@@ -267,8 +329,15 @@ pub(super) fn sort_menu(state: &mut State) {
         Page::Gpus => {}
         Page::Containers => {
             let mut columns: Vec<Column> = state.list.columns.clone();
-            columns.extend(Column::ALL.iter().filter(|c| !state.list.columns.contains(c)));
-            let selected = columns.iter().position(|c| *c == state.list.sort).unwrap_or(0);
+            columns.extend(
+                Column::ALL
+                    .iter()
+                    .filter(|c| !state.list.columns.contains(c)),
+            );
+            let selected = columns
+                .iter()
+                .position(|c| *c == state.list.sort)
+                .unwrap_or(0);
             let items = columns
                 .into_iter()
                 .map(|c| item(c.id(), c.help(), Pick::SortBy(c)))
@@ -284,18 +353,27 @@ pub(super) fn sort_menu(state: &mut State) {
 /// The signal chooser for the selected GPU process.
 pub(super) fn process_menu(state: &mut State) {
     if state.tab() != Tab::Processes {
-        state.jobs.toast(Tone::Warn, "choose a process in the Processes tab first", state.now);
+        state.jobs.toast(
+            Tone::Warn,
+            "choose a process in the Processes tab first",
+            state.now,
+        );
         return;
     }
     if refused(state) {
         return;
     }
     let Some(line) = state.processes.lines.get(state.processes.selected) else {
-        state.jobs.toast(Tone::Warn, "no process is selected", state.now);
+        state
+            .jobs
+            .toast(Tone::Warn, "no process is selected", state.now);
         return;
     };
     let Some(process) = process_key(&state.world, line.pid) else {
-        let text = format!("pid {} cannot be told from a later process of the same number: its start time is not readable", line.pid);
+        let text = format!(
+            "pid {} cannot be told from a later process of the same number: its start time is not readable",
+            line.pid
+        );
         state.jobs.toast(Tone::Warn, &text, state.now);
         return;
     };
@@ -362,7 +440,11 @@ pub(super) fn grace_command(restart: bool, grace: Option<Duration>) -> Container
 
 /// Stop or restart with a typed time: the question comes next.
 pub(super) fn ask_grace(state: &mut State, restart: bool, seconds: u64, targets: Vec<Target>) {
-    ask(state, grace_command(restart, Some(Duration::from_secs(seconds))), targets);
+    ask(
+        state,
+        grace_command(restart, Some(Duration::from_secs(seconds))),
+        targets,
+    );
 }
 
 /// Sends the signal that was agreed to.

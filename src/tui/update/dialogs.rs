@@ -110,12 +110,7 @@ fn columns(state: &mut State, action: Option<Action>) {
     }
 }
 
-fn question(
-    state: &mut State,
-    key: KeyPress,
-    action: Option<Action>,
-    effects: &mut Vec<Effect>,
-) {
+fn question(state: &mut State, key: KeyPress, action: Option<Action>, effects: &mut Vec<Effect>) {
     let Some(Layer::Confirm(confirm)) = state.ui.layers.last_mut() else {
         return;
     };
@@ -155,7 +150,10 @@ fn scroll(confirm: &mut Confirm, by: isize) {
         Ask::Containers { targets, .. } => targets.len(),
         Ask::Process { .. } => 0,
     };
-    confirm.scroll = confirm.scroll.saturating_add_signed(by).min(count.saturating_sub(1));
+    confirm.scroll = confirm
+        .scroll
+        .saturating_add_signed(by)
+        .min(count.saturating_sub(1));
 }
 
 /// Yes: to exactly what the question named. Where the set changed since it was last looked at, the question
@@ -189,12 +187,7 @@ fn answer(state: &mut State, effects: &mut Vec<Effect>) {
     }
 }
 
-fn prompt(
-    state: &mut State,
-    key: KeyPress,
-    action: Option<Action>,
-    effects: &mut Vec<Effect>,
-) {
+fn prompt(state: &mut State, key: KeyPress, action: Option<Action>, effects: &mut Vec<Effect>) {
     match action {
         Some(Action::Back) => cancel(state),
         Some(Action::Enter) => accept(state, effects),
@@ -241,7 +234,9 @@ fn cancel(state: &mut State) {
 fn name_fault(name: &str) -> Option<&'static str> {
     let mut chars = name.chars();
     let first = chars.next().is_some_and(|c| c.is_ascii_alphanumeric());
-    let rest = chars.clone().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
+    let rest = chars
+        .clone()
+        .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
     if name.len() < 2 {
         Some("a name has two characters at least")
     } else if !first {

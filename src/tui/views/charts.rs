@@ -45,7 +45,11 @@ fn container(state: &State, paint: &mut Paint<'_>, area: Rect) {
         return;
     };
     let Some(chart) = state.world.container_charts.get(&key) else {
-        note(paint, area, "no samples yet: it has not run while midwatch was watching");
+        note(
+            paint,
+            area,
+            "no samples yet: it has not run while midwatch was watching",
+        );
         return;
     };
     let joined = state.world.joined.containers.get(&key);
@@ -160,12 +164,14 @@ fn total_memory<'a>(state: &State, keys: impl Iterator<Item = &'a GpuKey>) -> Op
 
 fn power_limit(state: &State, key: &GpuKey) -> Option<f32> {
     let mut gpus = state.world.gpus.iter().flat_map(|s| &s.gpus);
-    gpus.find(|g| g.key == *key)?.power_limit_watts.map(|w| w as f32)
+    gpus.find(|g| g.key == *key)?
+        .power_limit_watts
+        .map(|w| w as f32)
 }
 
 /// Whether the five minutes are shown: by choice, else while the hour has little to show.
 pub(crate) fn fine(state: &State, series: &Series) -> bool {
-    state.ui.fine.unwrap_or_else(|| series.coarse().len() < 30)
+    state.ui.fine.unwrap_or_else(|| series.coarse().len() < 60)
 }
 
 /// Lays the charts out: side by side as far as each keeps a readable width.
@@ -174,8 +180,9 @@ fn grid(state: &State, paint: &mut Paint<'_>, area: Rect, panes: &[Pane<'_>]) {
         return;
     }
     let most_columns = (area.width / 34).clamp(1, 3);
+    let least_columns = (area.width / 62).clamp(1, most_columns);
     let rows_for = |columns: u16| u16::try_from(panes.len()).unwrap_or(1).div_ceil(columns);
-    let mut columns = 1;
+    let mut columns = least_columns;
     while columns < most_columns && area.height / rows_for(columns) < 7 {
         columns += 1;
     }
@@ -199,28 +206,77 @@ fn grid(state: &State, paint: &mut Paint<'_>, area: Rect, panes: &[Pane<'_>]) {
 fn draw_pane(state: &State, paint: &mut Paint<'_>, area: Rect, pane: &Pane<'_>) {
     let Some(series) = pane.series else { return };
     let fine = fine(state, series);
-    let peak = if fine { peak(series.fine()) } else { peak(series.coarse()) };
-    let max = pane.ceiling.unwrap_or(0.0).max(nice(peak.unwrap_or(1.0), pane.unit));
+    let peak = if fine {
+        peak(series.fine())
+    } else {
+        peak(series.coarse())
+    };
+    let max = match (pane.ceiling, peak) {
+        (Some(ceiling), Some(peak)) if peak <= ceiling => ceiling,
+        (Some(ceiling), None) => ceiling,
+        _ => nice(peak.unwrap_or(0.0), pane.unit),
+    };
     let y = area.y;
     let end = area.right();
-    let mut x = paint.text(area.x + 1, y, area.width.saturating_sub(1), pane.title, Tone::Heading) + 1;
+    let mut x = paint.text(
+        area.x + 1,
+        y,
+        area.width.saturating_sub(1),
+        pane.title,
+        Tone::Heading,
+    ) + 1;
     match series.last() {
         Some(last) => {
-            x = value(paint, x, y, end.saturating_sub(x), last, pane.unit, Tone::Strong);
+            x = value(
+                paint,
+                x,
+                y,
+                end.saturating_sub(x),
+                last,
+                pane.unit,
+                Tone::Strong,
+            );
         }
         None => x = paint.text(x, y, end.saturating_sub(x), ABSENT, Tone::Dim),
     }
     let span = if fine { "5 min" } else { "1 h" };
-    x = paint.write(x, y, end.saturating_sub(x), Tone::Dim, format_args!(" · {span}"));
+    x = paint.write(
+        x,
+        y,
+        end.saturating_sub(x),
+        Tone::Dim,
+        format_args!(" · {span}"),
+    );
     if let Some(peak) = peak {
         x = paint.text(x, y, end.saturating_sub(x), " · peak ", Tone::Dim);
-        x = value(paint, x, y, end.saturating_sub(x), peak, pane.unit, Tone::Dim);
+        x = value(
+            paint,
+            x,
+            y,
+            end.saturating_sub(x),
+            peak,
+            pane.unit,
+            Tone::Dim,
+        );
     }
     if x + 12 < end {
         let x = paint.text(x, y, end - x, " · top ", Tone::Dim);
-        value(paint, x, y, end.saturating_sub(x), max, pane.unit, Tone::Dim);
+        value(
+            paint,
+            x,
+            y,
+            end.saturating_sub(x),
+            max,
+            pane.unit,
+            Tone::Dim,
+        );
     }
-    let area = Rect::new(area.x + 1, y + 1, area.width.saturating_sub(1), area.height.saturating_sub(1));
+    let area = Rect::new(
+        area.x + 1,
+        y + 1,
+        area.width.saturating_sub(1),
+        area.height.saturating_sub(1),
+    );
     if fine {
         plot(paint, area, series.fine(), FINE, max, pane.tone);
     } else {
@@ -250,16 +306,18 @@ fn peak(values: impl Iterator<Item = Option<f32>>) -> Option<f32> {
 
 /// The next round number at or above a peak.
 fn nice(peak: f32, unit: Unit) -> f32 {
-    let base = match unit {
-        Unit::Bytes => 1_048_576.0,
-        Unit::Percent => 10.0,
-        Unit::Watts | Unit::Celsius => 50.0,
+    // Round in the unit that is printed: binary for bytes, decimal for the rest.
+    let (mut step, base, parts): (f32, f32, &[f32]) = match unit {
+        Unit::Bytes => (1_048_576.0, 2.0, &[1.0, 1.25, 1.5, 1.75]),
+        Unit::Percent | Unit::Watts | Unit::Celsius => (10.0, 10.0, &[1.0, 2.0, 3.0, 5.0, 8.0]),
     };
-    let mut top: f32 = base;
-    while top < peak && top < f32::MAX / 4.0 {
-        top *= 2.0;
+    while step < f32::MAX / 100.0 {
+        if let Some(part) = parts.iter().find(|part| step * **part >= peak) {
+            return step * part;
+        }
+        step *= base;
     }
-    top
+    step
 }
 
 fn value(

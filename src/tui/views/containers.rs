@@ -24,7 +24,11 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, region
         nothing(state, paint, frame);
         return;
     }
-    headings(state, paint, Rect::new(inside.x + 2, area.y + 1, inside.width, 1));
+    headings(
+        state,
+        paint,
+        Rect::new(inside.x + 2, area.y + 1, inside.width, 1),
+    );
     for (line, y) in state.list.lines.iter().zip(inside.y..inside.bottom()) {
         let row = Rect::new(frame.x, y, frame.width, 1);
         draw_line(state, paint, row, line);
@@ -54,18 +58,28 @@ fn title(state: &State, paint: &mut Paint<'_>, area: Rect) {
     x = if shown == total {
         paint.write(x, y, end - x, Tone::Strong, format_args!("{total} "))
     } else {
-        paint.write(x, y, end - x, Tone::Strong, format_args!("{shown} of {total} "))
+        paint.write(
+            x,
+            y,
+            end - x,
+            Tone::Strong,
+            format_args!("{shown} of {total} "),
+        )
     };
     x = filter(state, paint, x + 1, y, end, &list.filter);
     let room = |x: u16| end.saturating_sub(x);
     let down = list.sort.descending() != list.reversed;
-    let arrow = if down { paint.glyphs().descending } else { paint.glyphs().ascending };
+    let arrow = if down {
+        paint.glyphs().descending
+    } else {
+        paint.glyphs().ascending
+    };
     x = paint.write(
         x + 1,
         y,
         room(x + 1),
         Tone::Dim,
-        format_args!(" sort: {} {arrow} ", list.sort.id()),
+        format_args!(" sort: {} {arrow} ", list.sort.label()),
     );
     if list.stopped_hidden > 0 {
         x = paint.write(
@@ -88,7 +102,13 @@ fn title(state: &State, paint: &mut Paint<'_>, area: Rect) {
     if state.stale() && !list.items.is_empty() {
         if let Some(listed) = state.world.listed {
             let age = crate::tui::fmt::LongAge(state.now.since(listed));
-            paint.write(x + 1, y, room(x + 1), Tone::Bad, format_args!(" as of {age} ago "));
+            paint.write(
+                x + 1,
+                y,
+                room(x + 1),
+                Tone::Bad,
+                format_args!(" as of {age} ago "),
+            );
         }
     } else if let Some(interval) = state.world.usage_interval_ms.filter(|ms| *ms > 1500) {
         let seconds = interval as f64 / 1000.0;
@@ -140,11 +160,15 @@ fn headings(state: &State, paint: &mut Paint<'_>, area: Rect) {
     for (column, w) in &state.list.widths {
         let sorted = *column == state.list.sort;
         let tone = if sorted { Tone::Accent } else { Tone::Heading };
+        let label = column.label();
         match column.align() {
             Align::Left => {
-                paint.text(x, area.y, *w, column.label(), tone);
+                // `GPUS given→used` is `GPUS` where the column is narrow.
+                let short = label.split(' ').next().unwrap_or(label);
+                let label = if width(label) > *w { short } else { label };
+                paint.text(x, area.y, *w, label, tone);
             }
-            Align::Right => paint.right(x, area.y, *w, column.label(), tone),
+            Align::Right => paint.right(x, area.y, *w, label, tone),
         }
         x += w + space;
     }
@@ -155,7 +179,14 @@ fn draw_line(state: &State, paint: &mut Paint<'_>, area: Rect, line: &Line) {
     let stale = state.stale();
     if selected {
         let here = state.ui.focus == Focus::List;
-        paint.restyle(area, if here { Tone::Selected } else { Tone::SelectedIdle });
+        paint.restyle(
+            area,
+            if here {
+                Tone::Selected
+            } else {
+                Tone::SelectedIdle
+            },
+        );
         let mark = paint.glyphs().selected;
         paint.text(area.x, area.y, 1, mark, Tone::Accent);
     }
@@ -179,7 +210,11 @@ fn draw_line(state: &State, paint: &mut Paint<'_>, area: Rect, line: &Line) {
         } else if place == 0 && line.marked {
             tone = Tone::Marked;
         }
-        let indent = if place == 0 && line.indented { 2.min(*w) } else { 0 };
+        let indent = if place == 0 && line.indented {
+            2.min(*w)
+        } else {
+            0
+        };
         match column.align() {
             Align::Left => {
                 paint.text(x + indent, area.y, w - indent, &cell.text, tone);
@@ -203,10 +238,22 @@ fn nothing(state: &State, paint: &mut Paint<'_>, area: Rect) {
     if state.world.listed.is_none() {
         match &state.world.engine {
             EngineStatus::Down { .. } => {
-                paint.text(x, y, room, "nothing is known of the containers: the engine has not answered yet", Tone::Bad);
+                paint.text(
+                    x,
+                    y,
+                    room,
+                    "nothing is known of the containers: the engine has not answered yet",
+                    Tone::Bad,
+                );
             }
             _ => {
-                paint.text(x, y, room, "asking the engine for its containers…", Tone::Dim);
+                paint.text(
+                    x,
+                    y,
+                    room,
+                    "asking the engine for its containers…",
+                    Tone::Dim,
+                );
             }
         }
     } else if list.filtered_out > 0 {
@@ -215,7 +262,10 @@ fn nothing(state: &State, paint: &mut Paint<'_>, area: Rect) {
             y,
             room,
             Tone::Text,
-            format_args!("none of {} containers matches the filter (esc clears it)", list.filtered_out),
+            format_args!(
+                "none of {} containers matches the filter (esc clears it)",
+                list.filtered_out
+            ),
         );
     } else if list.stopped_hidden > 0 {
         paint.write(
@@ -223,10 +273,19 @@ fn nothing(state: &State, paint: &mut Paint<'_>, area: Rect) {
             y,
             room,
             Tone::Text,
-            format_args!("nothing runs; {} stopped containers are hidden", list.stopped_hidden),
+            format_args!(
+                "nothing runs; {} stopped containers are hidden",
+                list.stopped_hidden
+            ),
         );
     } else if state.stale() {
-        paint.text(x, y, room, "there were no containers when the engine last answered", Tone::Stale);
+        paint.text(
+            x,
+            y,
+            room,
+            "there were no containers when the engine last answered",
+            Tone::Stale,
+        );
     } else {
         paint.text(x, y, room, "no containers", Tone::Text);
     }

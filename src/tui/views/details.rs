@@ -84,6 +84,12 @@ fn logs(state: &State, paint: &mut Paint<'_>, area: Rect) {
 /// One dim line in an empty pane.
 pub(super) fn note(paint: &mut Paint<'_>, area: Rect, text: &str) {
     if area.height > 0 {
-        paint.text(area.x + 1, area.y, area.width.saturating_sub(1), text, Tone::Dim);
+        paint.text(
+            area.x + 1,
+            area.y,
+            area.width.saturating_sub(1),
+            text,
+            Tone::Dim,
+        );
     }
 }

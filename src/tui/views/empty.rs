@@ -13,7 +13,9 @@ pub(super) fn applies(state: &State) -> bool {
     let never = state.world.listed.is_none()
         && matches!(&state.world.engine, EngineStatus::Down { info: None, .. });
     let gpus = state.world.gpus.as_ref();
-    never && gpus.is_none_or(|g| g.gpus.is_empty()) && state.ui.page != crate::tui::state::Page::Gpus
+    never
+        && gpus.is_none_or(|g| g.gpus.is_empty())
+        && state.ui.page != crate::tui::state::Page::Gpus
 }
 
 pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout) {
@@ -27,8 +29,15 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout) {
         y: top,
     };
     // The banner line says the same: this page says it better.
-    text.paint.clear(Rect::new(0, layout.header.bottom(), columns, layout.footer.y - 1), Tone::Text);
-    text.line(0, Tone::Title, "Nothing to show yet: midwatch found neither containers nor GPUs.");
+    text.paint.clear(
+        Rect::new(0, layout.header.bottom(), columns, layout.footer.y - 1),
+        Tone::Text,
+    );
+    text.line(
+        0,
+        Tone::Title,
+        "Nothing to show yet: midwatch found neither containers nor GPUs.",
+    );
     text.gap();
     if let EngineStatus::Down { problem, .. } = &state.world.engine {
         text.line(0, Tone::Heading, "Containers");
@@ -38,7 +47,9 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout) {
     text.line(0, Tone::Heading, "GPUs");
     match state.world.gpus.as_ref().map(|g| &g.driver) {
         Some(DriverStatus::Down(problem)) => text.problem(problem),
-        Some(DriverStatus::Up(_)) => text.line(2, Tone::Warn, "the driver is loaded and finds no GPU"),
+        Some(DriverStatus::Up(_)) => {
+            text.line(2, Tone::Warn, "the driver is loaded and finds no GPU")
+        }
         Some(DriverStatus::Released) => text.line(2, Tone::Warn, "NVML is released"),
         Some(DriverStatus::Starting) | None => text.line(2, Tone::Dim, "loading NVML…"),
     }
@@ -47,7 +58,11 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout) {
     text.line(2, Tone::Accent, "midwatch --demo");
     text.line(2, Tone::Dim, "a simulated host with four GPUs in the middle of a night: no Docker, no GPU, no network needed");
     text.gap();
-    text.line(0, Tone::Dim, "Both are tried again all the time: this page goes away as soon as one answers.");
+    text.line(
+        0,
+        Tone::Dim,
+        "Both are tried again all the time: this page goes away as soon as one answers.",
+    );
 }
 
 struct Writer<'p, 'a> {
@@ -62,7 +77,8 @@ impl Writer<'_, '_> {
         let room = self.area.width.saturating_sub(indent);
         while !rest.is_empty() && self.y < self.area.bottom() {
             let (line, after) = split(rest, room);
-            self.paint.text(self.area.x + indent, self.y, room, line, tone);
+            self.paint
+                .text(self.area.x + indent, self.y, room, line, tone);
             self.y += 1;
             if after.len() >= rest.len() {
                 return;

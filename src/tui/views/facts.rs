@@ -47,7 +47,8 @@ impl Writer<'_, '_> {
         let end = (x + width).saturating_sub(2).min(self.area.right());
         self.paint.text(x, self.y, 20, label, Tone::Dim);
         let at = x + 21;
-        self.paint.write(at, self.y, end.saturating_sub(at), tone, value);
+        self.paint
+            .write(at, self.y, end.saturating_sub(at), tone, value);
         self.y += 1;
         if self.y >= self.area.bottom() {
             self.y = self.area.y;
@@ -81,14 +82,22 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, area: Rect) {
         out.fact(
             "MIG instance",
             Tone::Text,
-            format_args!("{place}: {profile}, {}, {}", Maybe(memory, ""), instance.key.uuid),
+            format_args!(
+                "{place}: {profile}, {}, {}",
+                Maybe(memory, ""),
+                instance.key.uuid
+            ),
         );
     }
 }
 
 fn identity(out: &mut Writer<'_, '_>, gpu: &Gpu) {
     out.fact("name", Tone::Strong, format_args!("{}", gpu.name));
-    let tone = if gpu.state == GpuState::Ok { Tone::Good } else { Tone::Bad };
+    let tone = if gpu.state == GpuState::Ok {
+        Tone::Good
+    } else {
+        Tone::Bad
+    };
     match &gpu.state {
         GpuState::Ok => out.fact("state", tone, format_args!("ok")),
         GpuState::Lost(how) => out.fact("state", tone, format_args!("lost: {how}")),
@@ -96,24 +105,72 @@ fn identity(out: &mut Writer<'_, '_>, gpu: &Gpu) {
         GpuState::Error(text) => out.fact("state", tone, format_args!("error: {text}")),
     }
     out.fact("UUID", Tone::Text, format_args!("{}", gpu.key.uuid));
-    out.fact("PCI address", Tone::Text, format_args!("{}", gpu.pci_bus_id));
-    out.fact("architecture", Tone::Text, format_args!("{}", Maybe(gpu.architecture.as_deref(), "")));
-    out.fact("compute capability", Tone::Text, format_args!("{}", Maybe(gpu.compute_capability, "")));
-    out.fact("brand", Tone::Text, format_args!("{}", Maybe(gpu.brand.as_deref(), "")));
-    out.fact("compute mode", Tone::Text, format_args!("{}", Maybe(gpu.compute_mode.as_deref(), "")));
-    out.fact("persistence mode", Tone::Text, format_args!("{}", on_off(gpu.persistence_mode)));
-    out.fact("MIG mode", Tone::Text, format_args!("{}", on_off(gpu.mig_mode)));
+    out.fact(
+        "PCI address",
+        Tone::Text,
+        format_args!("{}", gpu.pci_bus_id),
+    );
+    out.fact(
+        "architecture",
+        Tone::Text,
+        format_args!("{}", Maybe(gpu.architecture.as_deref(), "")),
+    );
+    out.fact(
+        "compute capability",
+        Tone::Text,
+        format_args!("{}", Maybe(gpu.compute_capability, "")),
+    );
+    out.fact(
+        "brand",
+        Tone::Text,
+        format_args!("{}", Maybe(gpu.brand.as_deref(), "")),
+    );
+    out.fact(
+        "compute mode",
+        Tone::Text,
+        format_args!("{}", Maybe(gpu.compute_mode.as_deref(), "")),
+    );
+    out.fact(
+        "persistence mode",
+        Tone::Text,
+        format_args!("{}", on_off(gpu.persistence_mode)),
+    );
+    out.fact(
+        "MIG mode",
+        Tone::Text,
+        format_args!("{}", on_off(gpu.mig_mode)),
+    );
 }
 
 fn load(state: &State, out: &mut Writer<'_, '_>, gpu: &Gpu) {
-    out.fact("busy", Tone::Text, format_args!("{}", Maybe(gpu.gpu_percent, " %")));
-    out.fact("memory busy", Tone::Text, format_args!("{}", Maybe(gpu.memory_percent, " %")));
+    out.fact(
+        "busy",
+        Tone::Text,
+        format_args!("{}", Maybe(gpu.gpu_percent, " %")),
+    );
+    out.fact(
+        "memory busy",
+        Tone::Text,
+        format_args!("{}", Maybe(gpu.memory_percent, " %")),
+    );
     match gpu.memory {
         Some(m) => {
-            out.fact("memory used", Tone::Text, format_args!("{}", Bytes(m.used_bytes as f64)));
-            out.fact("memory total", Tone::Text, format_args!("{}", Bytes(m.total_bytes as f64)));
+            out.fact(
+                "memory used",
+                Tone::Text,
+                format_args!("{}", Bytes(m.used_bytes as f64)),
+            );
+            out.fact(
+                "memory total",
+                Tone::Text,
+                format_args!("{}", Bytes(m.total_bytes as f64)),
+            );
             let reserved = m.reserved_bytes.map(|b| Bytes(b as f64));
-            out.fact("kept by the driver", Tone::Text, format_args!("{}", Maybe(reserved, "")));
+            out.fact(
+                "kept by the driver",
+                Tone::Text,
+                format_args!("{}", Maybe(reserved, "")),
+            );
         }
         None if gpu.unified_memory => {
             out.fact("memory", Tone::Text, format_args!("shared with the host"));
@@ -121,24 +178,64 @@ fn load(state: &State, out: &mut Writer<'_, '_>, gpu: &Gpu) {
         None => out.fact("memory", Tone::Text, format_args!("{ABSENT}")),
     }
     let unattributed = state.world.joined.unattributed.get(&gpu.key);
-    let tone = if unattributed.is_some_and(|b| *b > 64 << 20) { Tone::Warn } else { Tone::Text };
+    let tone = if unattributed.is_some_and(|b| *b >= 1 << 30) {
+        Tone::Warn
+    } else {
+        Tone::Text
+    };
     out.fact(
         "held by no process",
         tone,
         format_args!("{}", Maybe(unattributed.map(|b| Bytes(*b as f64)), "")),
     );
-    out.fact("temperature", Tone::Text, format_args!("{}", Maybe(gpu.temperature_celsius, " °C")));
-    out.fact("memory temperature", Tone::Text, format_args!("{}", Maybe(gpu.memory_temperature_celsius, " °C")));
-    out.fact("slowdown at", Tone::Text, format_args!("{}", Maybe(gpu.slowdown_celsius, " °C")));
+    out.fact(
+        "temperature",
+        Tone::Text,
+        format_args!("{}", Maybe(gpu.temperature_celsius, " °C")),
+    );
+    out.fact(
+        "memory temperature",
+        Tone::Text,
+        format_args!("{}", Maybe(gpu.memory_temperature_celsius, " °C")),
+    );
+    out.fact(
+        "slowdown at",
+        Tone::Text,
+        format_args!("{}", Maybe(gpu.slowdown_celsius, " °C")),
+    );
     let power = gpu.power_watts.map(|w| w.round());
     out.fact("power", Tone::Text, format_args!("{}", Maybe(power, " W")));
-    out.fact("power limit", Tone::Text, format_args!("{}", Maybe(gpu.power_limit_watts.map(|w| w.round()), " W")));
+    out.fact(
+        "power limit",
+        Tone::Text,
+        format_args!("{}", Maybe(gpu.power_limit_watts.map(|w| w.round()), " W")),
+    );
     let energy = gpu.energy_joules.map(|j| (j / 36_000.0).round() / 100.0);
-    out.fact("energy since load", Tone::Text, format_args!("{}", Maybe(energy, " kWh")));
-    out.fact("SM clock", Tone::Text, format_args!("{}", Maybe(gpu.sm_clock_mhz, " MHz")));
-    out.fact("memory clock", Tone::Text, format_args!("{}", Maybe(gpu.memory_clock_mhz, " MHz")));
-    out.fact("performance state", Tone::Text, format_args!("{}", PState(gpu.performance_state)));
-    out.fact("fan", Tone::Text, format_args!("{}", Maybe(gpu.fan_percent, " %")));
+    out.fact(
+        "energy since load",
+        Tone::Text,
+        format_args!("{}", Maybe(energy, " kWh")),
+    );
+    out.fact(
+        "SM clock",
+        Tone::Text,
+        format_args!("{}", Maybe(gpu.sm_clock_mhz, " MHz")),
+    );
+    out.fact(
+        "memory clock",
+        Tone::Text,
+        format_args!("{}", Maybe(gpu.memory_clock_mhz, " MHz")),
+    );
+    out.fact(
+        "performance state",
+        Tone::Text,
+        format_args!("{}", PState(gpu.performance_state)),
+    );
+    out.fact(
+        "fan",
+        Tone::Text,
+        format_args!("{}", Maybe(gpu.fan_percent, " %")),
+    );
 }
 
 struct PState(Option<u8>);
@@ -161,12 +258,20 @@ fn health(out: &mut Writer<'_, '_>, gpu: &Gpu) {
     out.fact(
         "PCIe now",
         tone,
-        format_args!("gen {} x{}", Maybe(pcie.generation, ""), Maybe(pcie.width, "")),
+        format_args!(
+            "gen {} x{}",
+            Maybe(pcie.generation, ""),
+            Maybe(pcie.width, "")
+        ),
     );
     out.fact(
         "PCIe at most",
         Tone::Text,
-        format_args!("gen {} x{}", Maybe(pcie.generation_max, ""), Maybe(pcie.width_max, "")),
+        format_args!(
+            "gen {} x{}",
+            Maybe(pcie.generation_max, ""),
+            Maybe(pcie.width_max, "")
+        ),
     );
     match gpu.throttle_reasons {
         Some(reasons) if reasons.0 != 0 => {
@@ -197,7 +302,13 @@ fn health(out: &mut Writer<'_, '_>, gpu: &Gpu) {
     }
     match gpu.remapped_rows {
         Some(rows) => {
-            let tone = if rows.failed { Tone::Bad } else if rows.pending { Tone::Warn } else { Tone::Text };
+            let tone = if rows.failed {
+                Tone::Bad
+            } else if rows.pending {
+                Tone::Warn
+            } else {
+                Tone::Text
+            };
             let text = match (rows.failed, rows.pending) {
                 (true, _) => "failed: the card is due for service",
                 (false, true) => "pending: reset the GPU to finish",
@@ -227,7 +338,13 @@ pub(super) fn draw_users(state: &State, paint: &mut Paint<'_>, area: Rect) {
     paint.text(x, area.y, 20, "USER", Tone::Heading);
     paint.right(x + 21, area.y, 10, "GPU MEM", Tone::Heading);
     paint.right(x + 32, area.y, 9, "PROCESSES", Tone::Heading);
-    paint.text(x + 43, area.y, area.width.saturating_sub(44), "GPUS", Tone::Heading);
+    paint.text(
+        x + 43,
+        area.y,
+        area.width.saturating_sub(44),
+        "GPUS",
+        Tone::Heading,
+    );
     let mut text = String::new();
     let shown = users.iter().skip(state.ui.scroll);
     for (user, y) in shown.zip(area.y + 1..area.bottom()) {
@@ -250,7 +367,11 @@ pub(super) fn draw_users(state: &State, paint: &mut Paint<'_>, area: Rect) {
 pub(super) fn draw_xids(state: &State, paint: &mut Paint<'_>, area: Rect) {
     let mut y = area.y;
     let room = area.width.saturating_sub(2);
-    let note_text = state.world.gpus.as_ref().and_then(|g| g.xid_note.as_deref());
+    let note_text = state
+        .world
+        .gpus
+        .as_ref()
+        .and_then(|g| g.xid_note.as_deref());
     if state.world.xids.is_empty() {
         note(paint, area, "no Xid event has been seen");
         y += 1;
@@ -270,7 +391,13 @@ pub(super) fn draw_xids(state: &State, paint: &mut Paint<'_>, area: Rect) {
             format_args!("{}", at.strftime("%b %d %H:%M:%S")),
         );
         let age = LongAge(between(event.time, state.now.wall));
-        x = paint.write(x + 1, y, area.right().saturating_sub(x + 1), Tone::Dim, format_args!("{age} ago "));
+        x = paint.write(
+            x + 1,
+            y,
+            area.right().saturating_sub(x + 1),
+            Tone::Dim,
+            format_args!("{age} ago "),
+        );
         let mut name = String::new();
         match &event.gpu {
             Some(key) => {
@@ -281,20 +408,36 @@ pub(super) fn draw_xids(state: &State, paint: &mut Paint<'_>, area: Rect) {
         }
         name.push(' ');
         xid::push_name(&mut name, event);
-        let severe = if xid::severe(event) { Tone::Bad } else { Tone::Warn };
+        let severe = if xid::severe(event) {
+            Tone::Bad
+        } else {
+            Tone::Warn
+        };
         x = paint.text(x, y, area.right().saturating_sub(x), &name, severe);
         if let Some(meaning) = xid::meaning(event) {
             x = paint.text(x, y, 2, ": ", Tone::Dim);
             x = paint.text(x, y, area.right().saturating_sub(x), meaning, Tone::Text);
         }
         if let Some(pid) = event.pid {
-            x = paint.write(x, y, area.right().saturating_sub(x), Tone::Dim, format_args!(" pid {pid}"));
+            x = paint.write(
+                x,
+                y,
+                area.right().saturating_sub(x),
+                Tone::Dim,
+                format_args!(" pid {pid}"),
+            );
         }
         let source = match event.source {
             XidSource::Nvml => "NVML",
             XidSource::KernelLog => "kernel log",
         };
-        paint.write(x, y, area.right().saturating_sub(x), Tone::Dim, format_args!(" ({source})"));
+        paint.write(
+            x,
+            y,
+            area.right().saturating_sub(x),
+            Tone::Dim,
+            format_args!(" ({source})"),
+        );
         y += 1;
         if let Some(action) = xid::action(event)
             && y < area.bottom()

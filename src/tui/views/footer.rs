@@ -4,11 +4,11 @@ use ratatui::layout::Rect;
 
 use super::layout::Layout;
 use super::{Regions, Target};
+use crate::tui::Action;
 use crate::tui::keymap::Mode;
 use crate::tui::state::layers::{Layer, PromptKind};
 use crate::tui::state::{Focus, Page, State, Tab};
 use crate::tui::widgets::{Paint, Tone, width};
-use crate::tui::Action;
 
 pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, regions: &mut Regions) {
     let area = layout.footer;
@@ -23,9 +23,16 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, region
         ];
         for (action, page) in pages {
             let start = x;
-            let tone = if state.ui.page == page { Tone::Accent } else { Tone::Footer };
+            let tone = if state.ui.page == page {
+                Tone::Accent
+            } else {
+                Tone::Footer
+            };
             x = hint(state, paint, x, mode, action, tone);
-            regions.add(Rect::new(start, area.y, x.saturating_sub(start), 1), Target::Page(page));
+            regions.add(
+                Rect::new(start, area.y, x.saturating_sub(start), 1),
+                Target::Page(page),
+            );
         }
         x += 2;
     }
@@ -50,19 +57,48 @@ fn actions(state: &State) -> &'static [Action] {
         None => {}
     }
     match (state.ui.page, state.ui.focus, state.tab()) {
-        (Page::Containers, Focus::Details, Tab::Logs) => {
-            &[LogFollow, LogSearch, LogFilter, LogTimestamps, LogWrap, LogSince, LogSave, Help, Quit]
-        }
+        (Page::Containers, Focus::Details, Tab::Logs) => &[
+            LogFollow,
+            LogSearch,
+            LogFilter,
+            LogTimestamps,
+            LogWrap,
+            LogSince,
+            LogSave,
+            Help,
+            Quit,
+        ],
         (Page::Containers, Focus::Details, Tab::Processes) => &[KillProcess, Back, Help, Quit],
-        (_, Focus::Details, Tab::Env | Tab::Inspect) => &[Filter, ToggleSecrets, Copy, Zoom, Back, Help, Quit],
+        (_, Focus::Details, Tab::Env | Tab::Inspect) => {
+            &[Filter, ToggleSecrets, Copy, Zoom, Back, Help, Quit]
+        }
         (Page::Gpus, Focus::List, _) => &[TabNext, ReleaseGpus, FocusNext, Zoom, Help, Quit],
         (Page::Gpus, ..) => &[KillProcess, TabNext, Back, Help, Quit],
         (Page::Images, ..) => &[Filter, Sort, FocusNext, Zoom, Help, Quit],
-        _ => &[TabLogs, Shell, ActionMenu, Filter, Sort, Mark, Help, Quit, Columns, ToggleStopped, Zoom],
+        _ => &[
+            TabLogs,
+            Shell,
+            ActionMenu,
+            Filter,
+            Sort,
+            Mark,
+            Help,
+            Quit,
+            Columns,
+            ToggleStopped,
+            Zoom,
+        ],
     }
 }
 
-fn hint(state: &State, paint: &mut Paint<'_>, x: u16, mode: Mode, action: Action, tone: Tone) -> u16 {
+fn hint(
+    state: &State,
+    paint: &mut Paint<'_>,
+    x: u16,
+    mode: Mode,
+    action: Action,
+    tone: Tone,
+) -> u16 {
     let end = paint.area().right();
     let Some((key, label)) = state.hints.get(mode, action) else {
         return x;

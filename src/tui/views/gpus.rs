@@ -18,8 +18,19 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, region
     let y = area.y;
     let mut x = paint.text(area.x + 1, y, area.width - 2, " GPUs ", Tone::Title);
     let count = state.world.gpus.as_ref().map_or(0, |g| g.gpus.len());
-    x = paint.write(x, y, area.right() - x - 1, Tone::Strong, format_args!("{count} "));
-    if let Some(note) = state.world.gpus.as_ref().and_then(|g| g.xid_note.as_deref()) {
+    x = paint.write(
+        x,
+        y,
+        area.right() - x - 1,
+        Tone::Strong,
+        format_args!("{count} "),
+    );
+    if let Some(note) = state
+        .world
+        .gpus
+        .as_ref()
+        .and_then(|g| g.xid_note.as_deref())
+    {
         let room = (area.right() - 1).saturating_sub(x + 2);
         let x = paint.text(x + 1, y, room, " ", Tone::Dim);
         let x = paint.text(x, y, (area.right() - 2).saturating_sub(x), note, Tone::Dim);
@@ -30,7 +41,13 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, region
         let end = paint.text(x, frame.y, frame.width - 1, text, *tone);
         if !remedy.is_empty() {
             let end = paint.text(end, frame.y, 3, " → ", Tone::Dim);
-            paint.text(end, frame.y, frame.right().saturating_sub(end), remedy, Tone::Text);
+            paint.text(
+                end,
+                frame.y,
+                frame.right().saturating_sub(end),
+                remedy,
+                Tone::Text,
+            );
         }
     } else {
         heading(paint, frame);
@@ -43,7 +60,14 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, region
         let selected = place == state.gpus.selected;
         if selected {
             let here = state.ui.focus == Focus::List;
-            paint.restyle(row, if here { Tone::Selected } else { Tone::SelectedIdle });
+            paint.restyle(
+                row,
+                if here {
+                    Tone::Selected
+                } else {
+                    Tone::SelectedIdle
+                },
+            );
         }
         strip::full_line(paint, row, line, &parts, Some(selected));
     }

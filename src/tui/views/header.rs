@@ -52,7 +52,13 @@ fn banners(state: &State, paint: &mut Paint<'_>, layout: &Layout) {
         if banner_fits(banner, area.width) {
             if !banner.remedy.is_empty() {
                 let x = paint.text(end, y, 4, " → ", Tone::Dim);
-                paint.text(x, y, area.right().saturating_sub(x), &banner.remedy, Tone::Text);
+                paint.text(
+                    x,
+                    y,
+                    area.right().saturating_sub(x),
+                    &banner.remedy,
+                    Tone::Text,
+                );
             }
             y += 1;
             continue;
@@ -60,7 +66,13 @@ fn banners(state: &State, paint: &mut Paint<'_>, layout: &Layout) {
         y += 1;
         if y < area.bottom() {
             let x = paint.text(left, y, 2, "→ ", Tone::Dim);
-            paint.text(x, y, area.right().saturating_sub(x), &banner.remedy, Tone::Text);
+            paint.text(
+                x,
+                y,
+                area.right().saturating_sub(x),
+                &banner.remedy,
+                Tone::Text,
+            );
             y += 1;
         }
     }

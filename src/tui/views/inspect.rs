@@ -94,7 +94,12 @@ pub(super) fn draw_env(state: &State, paint: &mut Paint<'_>, area: Rect) {
         note(paint, area, "its environment is empty");
         return;
     }
-    let widest = inspect.env.iter().map(|e| width(&e.name)).max().unwrap_or(0);
+    let widest = inspect
+        .env
+        .iter()
+        .map(|e| width(&e.name))
+        .max()
+        .unwrap_or(0);
     let names = widest.min(area.width / 2);
     let shown = inspect.env.iter().skip(state.ui.scroll);
     for (entry, y) in shown.zip(area.y..area.bottom()) {
@@ -118,7 +123,11 @@ fn waiting(state: &State, paint: &mut Paint<'_>, area: Rect) -> bool {
     if area.height == 0 {
         return true;
     }
-    if let Some(error) = inspect.error.as_ref().filter(|_| inspect.subject == subject) {
+    if let Some(error) = inspect
+        .error
+        .as_ref()
+        .filter(|_| inspect.subject == subject)
+    {
         paint.text(area.x + 1, area.y, area.width - 1, error, Tone::Bad);
         return true;
     }

@@ -9,7 +9,9 @@ use crate::model::ContainerCommand;
 use crate::tui::action::Group;
 use crate::tui::keymap::Mode;
 use crate::tui::state::State;
-use crate::tui::state::layers::{Ask, ColumnChooser, Confirm, Layer, Menu, Prompt, PromptKind, Target as Container};
+use crate::tui::state::layers::{
+    Ask, ColumnChooser, Confirm, Layer, Menu, Prompt, PromptKind, Target as Container,
+};
 use crate::tui::widgets::{Paint, Tone, width};
 
 pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, regions: &mut Regions) {
@@ -26,7 +28,13 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, region
 }
 
 /// An empty box in the middle; returns its inside.
-fn open(paint: &mut Paint<'_>, columns: u16, rows: u16, title: &str, regions: &mut Regions) -> Rect {
+fn open(
+    paint: &mut Paint<'_>,
+    columns: u16,
+    rows: u16,
+    title: &str,
+    regions: &mut Regions,
+) -> Rect {
     let all = paint.area();
     let w = (columns + 4).min(all.width.saturating_sub(2));
     let h = (rows + 2).min(all.height.saturating_sub(2));
@@ -37,7 +45,12 @@ fn open(paint: &mut Paint<'_>, columns: u16, rows: u16, title: &str, regions: &m
     let x = paint.text(area.x + 2, area.y, 1, " ", Tone::Title);
     let x = paint.text(x, area.y, area.width.saturating_sub(6), title, Tone::Title);
     paint.text(x, area.y, 1, " ", Tone::Title);
-    Rect::new(inside.x + 1, inside.y, inside.width.saturating_sub(2), inside.height)
+    Rect::new(
+        inside.x + 1,
+        inside.y,
+        inside.width.saturating_sub(2),
+        inside.height,
+    )
 }
 
 fn row_count(count: usize) -> u16 {
@@ -46,12 +59,18 @@ fn row_count(count: usize) -> u16 {
 
 /// The words of a question: what will be done to exactly whom.
 pub(crate) fn question_text(command: &ContainerCommand, count: usize, live: usize) -> String {
-    let who = if count == 1 { "this container".to_owned() } else { format!("these {count} containers") };
+    let who = if count == 1 {
+        "this container".to_owned()
+    } else {
+        format!("these {count} containers")
+    };
     match command {
         ContainerCommand::Start => format!("Start {who}?"),
         ContainerCommand::Stop { grace } => format!("Stop {who}? {}", grace_text(*grace)),
         ContainerCommand::Restart { grace } => format!("Restart {who}? {}", grace_text(*grace)),
-        ContainerCommand::Pause => format!("Pause {who}? Every process in it stands still until it is unpaused."),
+        ContainerCommand::Pause => {
+            format!("Pause {who}? Every process in it stands still until it is unpaused.")
+        }
         ContainerCommand::Unpause => format!("Unpause {who}?"),
         ContainerCommand::Kill { signal } => format!("Send {signal} to {who}?"),
         ContainerCommand::Remove { volumes, .. } => {
@@ -72,8 +91,12 @@ pub(crate) fn question_text(command: &ContainerCommand, count: usize, live: usiz
 
 fn grace_text(grace: Option<std::time::Duration>) -> String {
     match grace {
-        Some(grace) => format!("It gets its stop signal, and SIGKILL after {} s.", grace.as_secs()),
-        None => "It gets its stop signal, and SIGKILL after its own timeout (10 s unless set).".to_owned(),
+        Some(grace) => format!(
+            "It gets its stop signal, and SIGKILL after {} s.",
+            grace.as_secs()
+        ),
+        None => "It gets its stop signal, and SIGKILL after its own timeout (10 s unless set)."
+            .to_owned(),
     }
 }
 
@@ -86,11 +109,19 @@ fn question(paint: &mut Paint<'_>, confirm: &Confirm, regions: &mut Regions) {
             let text = question_text(command, there.count(), live);
             (command.verb(), text, row_count(targets.len()))
         }
-        Ask::Process { signal, lines, .. } => {
-            ("kill process", format!("Send {signal} to exactly this process?"), row_count(lines.len()))
-        }
+        Ask::Process { signal, lines, .. } => (
+            "kill process",
+            format!("Send {signal} to exactly this process?"),
+            row_count(lines.len()),
+        ),
     };
-    let volumes = matches!(&confirm.ask, Ask::Containers { command: ContainerCommand::Remove { .. }, .. });
+    let volumes = matches!(
+        &confirm.ask,
+        Ask::Containers {
+            command: ContainerCommand::Remove { .. },
+            ..
+        }
+    );
     let text_rows = width(&text).div_ceil(room).max(1) + 1;
     let fixed = text_rows + 3 + u16::from(confirm.changed) + u16::from(volumes);
     let listed = rows.min(paint.area().height.saturating_sub(fixed + 6).max(1));
@@ -115,11 +146,23 @@ fn question(paint: &mut Paint<'_>, confirm: &Confirm, regions: &mut Regions) {
     }
     y += listed;
     if confirm.changed {
-        paint.text(area.x, y, area.width, "it changed while this question stood: look again", Tone::Warn);
+        paint.text(
+            area.x,
+            y,
+            area.width,
+            "it changed while this question stood: look again",
+            Tone::Warn,
+        );
         y += 1;
     }
     if volumes {
-        paint.text(area.x, y, area.width, "space: keep or remove its anonymous volumes", Tone::Dim);
+        paint.text(
+            area.x,
+            y,
+            area.width,
+            "space: keep or remove its anonymous volumes",
+            Tone::Dim,
+        );
         y += 1;
     }
     buttons(paint, Rect::new(area.x, y + 1, area.width, 1), confirm.yes);
@@ -131,11 +174,23 @@ fn names(paint: &mut Paint<'_>, area: Rect, targets: &[Container], scroll: usize
     for ((place, target), y) in shown.zip(area.y..area.bottom()) {
         let more = targets.len() - place;
         if y + 1 == area.bottom() && more > 1 && rows > 1 {
-            paint.write(area.x + 2, y, area.width - 2, Tone::Dim, format_args!("… and {more} more (down shows them)"));
+            paint.write(
+                area.x + 2,
+                y,
+                area.width - 2,
+                Tone::Dim,
+                format_args!("… and {more} more (down shows them)"),
+            );
             return;
         }
         let tone = if target.gone { Tone::Dim } else { Tone::Text };
-        let x = paint.text(area.x + 2, y, area.width.saturating_sub(16), &target.name, tone);
+        let x = paint.text(
+            area.x + 2,
+            y,
+            area.width.saturating_sub(16),
+            &target.name,
+            tone,
+        );
         let word = match (target.gone, target.live) {
             (true, _) => "gone",
             (false, true) => "runs",
@@ -157,14 +212,33 @@ fn buttons(paint: &mut Paint<'_>, area: Rect, yes: bool) {
 }
 
 fn menu(paint: &mut Paint<'_>, menu: &Menu, regions: &mut Regions) {
-    let labels = menu.items.iter().map(|i| width(&i.label)).max().unwrap_or(0);
+    let labels = menu
+        .items
+        .iter()
+        .map(|i| width(&i.label))
+        .max()
+        .unwrap_or(0);
     let notes = menu.items.iter().map(|i| width(&i.note)).max().unwrap_or(0);
     let about = about(menu);
     let lines = row_count(menu.lines.len()) + u16::from(!about.is_empty());
-    let columns = (labels + notes + 6).max(width(&about)).max(width(&menu.title) + 2).max(30);
-    let columns = menu.lines.iter().map(|l| width(l)).fold(columns, u16::max).min(90);
+    let columns = (labels + notes + 6)
+        .max(width(&about))
+        .max(width(&menu.title) + 2)
+        .max(30);
+    let columns = menu
+        .lines
+        .iter()
+        .map(|l| width(l))
+        .fold(columns, u16::max)
+        .min(90);
     let head = if lines > 0 { lines + 1 } else { 0 };
-    let area = open(paint, columns, head + row_count(menu.items.len()), &menu.title, regions);
+    let area = open(
+        paint,
+        columns,
+        head + row_count(menu.items.len()),
+        &menu.title,
+        regions,
+    );
     let mut y = area.y;
     if !about.is_empty() {
         paint.text(area.x, y, area.width, &about, Tone::Strong);
@@ -206,8 +280,19 @@ fn about(menu: &Menu) -> String {
 }
 
 fn columns(paint: &mut Paint<'_>, chooser: &ColumnChooser, regions: &mut Regions) {
-    let help = chooser.columns.iter().map(|(c, _)| width(c.help())).max().unwrap_or(0);
-    let area = open(paint, 21 + help, row_count(chooser.columns.len()) + 2, "columns", regions);
+    let help = chooser
+        .columns
+        .iter()
+        .map(|(c, _)| width(c.help()))
+        .max()
+        .unwrap_or(0);
+    let area = open(
+        paint,
+        21 + help,
+        row_count(chooser.columns.len()) + 2,
+        "columns",
+        regions,
+    );
     paint.text(
         area.x,
         area.y,
@@ -223,8 +308,20 @@ fn columns(paint: &mut Paint<'_>, chooser: &ColumnChooser, regions: &mut Regions
             paint.restyle(Rect::new(area.x, y, area.width, 1), Tone::Selected);
         }
         let x = paint.text(area.x, y, 4, if *on { "[x] " } else { "[ ] " }, Tone::Key);
-        paint.text(x, y, 16, column.id(), if *on { Tone::Strong } else { Tone::Text });
-        paint.text(x + 16, y, area.right().saturating_sub(x + 16), column.help(), Tone::Dim);
+        paint.text(
+            x,
+            y,
+            16,
+            column.id(),
+            if *on { Tone::Strong } else { Tone::Text },
+        );
+        paint.text(
+            x + 16,
+            y,
+            area.right().saturating_sub(x + 16),
+            column.help(),
+            Tone::Dim,
+        );
     }
 }
 
@@ -245,7 +342,10 @@ fn prompt(paint: &mut Paint<'_>, prompt: &Prompt, layout: &Layout, regions: &mut
     paint.clear(Rect::new(area.x, area.y, area.width, 1), Tone::Input);
     paint.text(area.x, area.y, area.width, &shown, Tone::Input);
     let at = prompt.input.visual_cursor().saturating_sub(skip);
-    let at = area.x + u16::try_from(at).unwrap_or(0).min(area.width.saturating_sub(1));
+    let at = area.x
+        + u16::try_from(at)
+            .unwrap_or(0)
+            .min(area.width.saturating_sub(1));
     paint.restyle(Rect::new(at, area.y, 1, 1), Tone::Selected);
     if let Some(error) = &prompt.error {
         paint.text(area.x, area.y + 1, area.width, error, Tone::Bad);
@@ -253,7 +353,12 @@ fn prompt(paint: &mut Paint<'_>, prompt: &Prompt, layout: &Layout, regions: &mut
 }
 
 fn message(paint: &mut Paint<'_>, title: &str, lines: &[String], regions: &mut Regions) {
-    let columns = lines.iter().map(|l| width(l)).max().unwrap_or(20).clamp(20, 100);
+    let columns = lines
+        .iter()
+        .map(|l| width(l))
+        .max()
+        .unwrap_or(20)
+        .clamp(20, 100);
     let area = open(paint, columns, row_count(lines.len()), title, regions);
     for (line, y) in lines.iter().zip(area.y..area.bottom()) {
         paint.text(area.x, y, area.width, line, Tone::Text);
@@ -294,11 +399,18 @@ fn help_lines(state: &State) -> Vec<HelpLine> {
         }
         lines.push(HelpLine::Keys(entry.keys, entry.help));
     }
-    for (mode, title) in [(Mode::Logs, "In the log"), (Mode::Dialog, "In dialogs"), (Mode::Input, "In text fields")] {
+    for (mode, title) in [
+        (Mode::Logs, "In the log"),
+        (Mode::Dialog, "In dialogs"),
+        (Mode::Input, "In text fields"),
+    ] {
         lines.push(HelpLine::Gap);
         lines.push(HelpLine::Heading(title));
         for entry in keymap.help_entries(mode) {
-            let own = keymap.bindings().iter().any(|b| b.mode == mode && b.action == entry.action);
+            let own = keymap
+                .bindings()
+                .iter()
+                .any(|b| b.mode == mode && b.action == entry.action);
             if own {
                 lines.push(HelpLine::Keys(entry.keys, entry.help));
             }
@@ -316,11 +428,22 @@ fn help(state: &State, paint: &mut Paint<'_>, scroll: usize, regions: &mut Regio
     let lines = help_lines(state);
     let all = paint.area();
     let columns = (all.width / 60).clamp(1, 3);
-    let area = open(paint, (columns * 58).min(all.width.saturating_sub(6)), all.height.saturating_sub(4), "help", regions);
+    let area = open(
+        paint,
+        (columns * 58).min(all.width.saturating_sub(6)),
+        all.height.saturating_sub(4),
+        "help",
+        regions,
+    );
     let rows = usize::from(area.height);
     let wide = area.width / columns;
     let first = scroll.min(lines.len().saturating_sub(rows * usize::from(columns)));
-    for (place, line) in lines.iter().skip(first).enumerate().take(rows * usize::from(columns)) {
+    for (place, line) in lines
+        .iter()
+        .skip(first)
+        .enumerate()
+        .take(rows * usize::from(columns))
+    {
         let column = u16::try_from(place / rows).unwrap_or(0);
         let x = area.x + column * wide;
         let y = area.y + u16::try_from(place % rows).unwrap_or(0);
@@ -330,8 +453,16 @@ fn help(state: &State, paint: &mut Paint<'_>, scroll: usize, regions: &mut Regio
                 paint.text(x, y, wide - 1, title, Tone::Title);
             }
             HelpLine::Keys(keys, what) => {
-                let tone = if keys.is_empty() { Tone::Dim } else { Tone::Key };
-                let shown = if keys.is_empty() { "no key" } else { keys.as_str() };
+                let tone = if keys.is_empty() {
+                    Tone::Dim
+                } else {
+                    Tone::Key
+                };
+                let shown = if keys.is_empty() {
+                    "no key"
+                } else {
+                    keys.as_str()
+                };
                 paint.text(x + 1, y, 16, shown, tone);
                 paint.text(x + 18, y, wide.saturating_sub(19), what, Tone::Text);
             }

@@ -98,7 +98,11 @@ fn banner_rows(state: &State, columns: u16, rows: u16) -> u16 {
     let most = if rows < 20 { 2 } else { 4 };
     let mut total = 0u16;
     for banner in &state.top.banners {
-        total += if super::header::banner_fits(banner, columns) { 1 } else { 2 };
+        total += if super::header::banner_fits(banner, columns) {
+            1
+        } else {
+            2
+        };
     }
     total.min(most)
 }

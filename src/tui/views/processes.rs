@@ -18,7 +18,11 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, area: Rect, regions: &m
     }
     let all = state.ui.page == Page::Gpus;
     let user = 10;
-    let owner = if all { (area.width / 5).clamp(12, 24) } else { 0 };
+    let owner = if all {
+        (area.width / 5).clamp(12, 24)
+    } else {
+        0
+    };
     let columns = [8, 6, 4, user, 9, 6, owner];
     let heads = ["PID", "GPU", "KIND", "USER", "GPU MEM", "SM%", "CONTAINER"];
     let mut x = area.x + 2;
@@ -34,7 +38,13 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, area: Rect, regions: &m
         }
         x += w + 1;
     }
-    paint.text(x, area.y, area.right().saturating_sub(x), "COMMAND", Tone::Heading);
+    paint.text(
+        x,
+        area.y,
+        area.right().saturating_sub(x),
+        "COMMAND",
+        Tone::Heading,
+    );
     let rows = Rect::new(area.x, area.y + 1, area.width, area.height - 1);
     regions.add(
         rows,
@@ -46,14 +56,24 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, area: Rect, regions: &m
     let shown = table.lines.iter().enumerate().skip(table.offset);
     for ((place, line), y) in shown.zip(rows.y..rows.bottom()) {
         if place == table.selected {
-            let tone = if focused { Tone::Selected } else { Tone::SelectedIdle };
+            let tone = if focused {
+                Tone::Selected
+            } else {
+                Tone::SelectedIdle
+            };
             paint.restyle(Rect::new(area.x, y, area.width, 1), tone);
             let mark = paint.glyphs().selected;
             paint.text(area.x, y, 1, mark, Tone::Accent);
         }
         let [pid, gpu, kind, user, memory, sm, owner] = columns;
         let mut x = area.x + 2;
-        paint.write(x + pid.saturating_sub(digits(line.pid)), y, pid, Tone::Text, format_args!("{}", line.pid));
+        paint.write(
+            x + pid.saturating_sub(digits(line.pid)),
+            y,
+            pid,
+            Tone::Text,
+            format_args!("{}", line.pid),
+        );
         x += pid + 1;
         paint.text(x, y, gpu, &line.gpu_text, Tone::Text);
         x += gpu + 1;
@@ -69,7 +89,13 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, area: Rect, regions: &m
             paint.text(x, y, owner, &line.owner, line.owner_tone);
             x += owner + 1;
         }
-        paint.text(x, y, area.right().saturating_sub(x), &line.command, Tone::Dim);
+        paint.text(
+            x,
+            y,
+            area.right().saturating_sub(x),
+            &line.command,
+            Tone::Dim,
+        );
     }
     paint.scrollbar(
         Rect::new(area.right(), rows.y, 1, rows.height),
@@ -85,11 +111,21 @@ fn digits(number: u32) -> u16 {
 
 fn empty(state: &State, paint: &mut Paint<'_>, area: Rect) {
     if !state.world.joinable() && state.ui.page == Page::Containers {
-        note(paint, area, "the engine is not known to run on this machine: its containers' GPU processes cannot be seen");
+        note(
+            paint,
+            area,
+            "the engine is not known to run on this machine: its containers' GPU processes cannot be seen",
+        );
         return;
     }
     if let Some(problem) = &state.world.joined.problem {
-        paint.write(area.x + 1, area.y, area.width - 1, Tone::Warn, format_args!("{problem}"));
+        paint.write(
+            area.x + 1,
+            area.y,
+            area.width - 1,
+            Tone::Warn,
+            format_args!("{problem}"),
+        );
         return;
     }
     match state.ui.page {

@@ -39,7 +39,13 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, region
             let cut = lines.len() > rows;
             let shown = if cut { rows.saturating_sub(1) } else { rows };
             for (line, y) in lines.iter().take(shown).zip(area.y..) {
-                full_line(paint, Rect::new(area.x, y, area.width, 1), line, &parts, None);
+                full_line(
+                    paint,
+                    Rect::new(area.x, y, area.width, 1),
+                    line,
+                    &parts,
+                    None,
+                );
             }
             if cut && area.height > 0 {
                 rest(paint, area, lines.get(shown..).unwrap_or(&[]));
@@ -54,7 +60,13 @@ fn message(paint: &mut Paint<'_>, area: Rect, text: &str, remedy: &str, tone: To
     let x = paint.text(area.x + 1, area.y, room, text, tone);
     if !remedy.is_empty() {
         let x = paint.text(x, area.y, area.right().saturating_sub(x), " → ", Tone::Dim);
-        paint.text(x, area.y, area.right().saturating_sub(x), remedy, Tone::Text);
+        paint.text(
+            x,
+            area.y,
+            area.right().saturating_sub(x),
+            remedy,
+            Tone::Text,
+        );
     }
 }
 
@@ -75,7 +87,19 @@ pub(super) fn parts(lines: &[StripLine], columns: u16) -> Parts {
     // The holders' names want room: bars give way first, then the product name.
     let holders = widest(|l| &l.holders, 8).min(if columns >= 140 { 40 } else { 14 });
     let fixed = |p: &Parts| {
-        1 + p.label + 2 + p.name + 2 + p.bar + 1 + 4 + 2 + p.memory + 1 + p.memory_bar + 2 + p.temperature
+        1 + p.label
+            + 2
+            + p.name
+            + 2
+            + p.bar
+            + 1
+            + 4
+            + 2
+            + p.memory
+            + 1
+            + p.memory_bar
+            + 2
+            + p.temperature
             + 2
             + p.power
             + 2
@@ -84,7 +108,11 @@ pub(super) fn parts(lines: &[StripLine], columns: u16) -> Parts {
         if parts.bar > 8 {
             parts.bar -= 1;
         } else if parts.memory_bar > 0 {
-            parts.memory_bar = if parts.memory_bar > 6 { parts.memory_bar - 1 } else { 0 };
+            parts.memory_bar = if parts.memory_bar > 6 {
+                parts.memory_bar - 1
+            } else {
+                0
+            };
         } else if parts.bar > 5 {
             parts.bar -= 1;
         } else if parts.name > 9 {
@@ -128,12 +156,22 @@ pub(super) fn full_line(
         paint.text(x, y, parts.label, &line.label, Tone::Strong);
     }
     x += parts.label + 2;
-    paint.text(x, y, parts.name, &line.name, if line.mig { Tone::Dim } else { Tone::Text });
+    paint.text(
+        x,
+        y,
+        parts.name,
+        &line.name,
+        if line.mig { Tone::Dim } else { Tone::Text },
+    );
     x += parts.name + if parts.name > 0 { 2 } else { 0 };
     if let Some((text, tone)) = &line.message {
         let room = end.saturating_sub(x);
         let w = width(&line.holders);
-        let keep = if w > 0 && width(text) + w + 3 > room { room.saturating_sub(w + 3).max(room / 2) } else { room };
+        let keep = if w > 0 && width(text) + w + 3 > room {
+            room.saturating_sub(w + 3).max(room / 2)
+        } else {
+            room
+        };
         let x = paint.text(x, y, keep, text, *tone);
         let left = end.saturating_sub(x + 3);
         paint.text(x + 3, y, left, &line.holders, line.holders_tone);
@@ -144,7 +182,14 @@ pub(super) fn full_line(
         x += parts.bar + 1;
         paint.right(x, y, 4, "MIG", Tone::Dim);
     } else {
-        bar(paint, x, y, parts.bar, line.busy.map(|b| f64::from(b) / 100.0), tone(Tone::BarFull));
+        bar(
+            paint,
+            x,
+            y,
+            parts.bar,
+            line.busy.map(|b| f64::from(b) / 100.0),
+            tone(Tone::BarFull),
+        );
         x += parts.bar + 1;
         match line.busy {
             Some(busy) => {
@@ -157,10 +202,23 @@ pub(super) fn full_line(
     x += 4 + 2;
     paint.right(x, y, parts.memory, &line.memory, tone(Tone::Text));
     x += parts.memory + 1;
-    bar(paint, x, y, parts.memory_bar, line.memory_share, tone(Tone::BarFull));
+    bar(
+        paint,
+        x,
+        y,
+        parts.memory_bar,
+        line.memory_share,
+        tone(Tone::BarFull),
+    );
     x += parts.memory_bar + if parts.memory_bar > 0 { 2 } else { 1 };
     if !line.mig {
-        paint.right(x, y, parts.temperature, &line.temperature, tone(line.temperature_tone));
+        paint.right(
+            x,
+            y,
+            parts.temperature,
+            &line.temperature,
+            tone(line.temperature_tone),
+        );
     }
     x += parts.temperature + 2;
     if !line.mig {
@@ -209,7 +267,14 @@ fn short_line(paint: &mut Paint<'_>, area: Rect, line: &StripLine) {
     }
     let tone = |tone| if line.stale { Tone::Stale } else { tone };
     let columns = if area.width >= 60 { 10 } else { 5 };
-    bar(paint, x, y, columns, line.busy.map(|b| f64::from(b) / 100.0), tone(Tone::BarFull));
+    bar(
+        paint,
+        x,
+        y,
+        columns,
+        line.busy.map(|b| f64::from(b) / 100.0),
+        tone(Tone::BarFull),
+    );
     x += columns + 1;
     match line.busy {
         Some(busy) => {
@@ -231,7 +296,13 @@ fn short_line(paint: &mut Paint<'_>, area: Rect, line: &StripLine) {
         let mark = paint.glyphs().warning;
         x = paint.text(x, y, 1, mark, alarm_tone) + 1;
     }
-    paint.text(x, y, end.saturating_sub(x), &line.holders, tone(line.holders_tone));
+    paint.text(
+        x,
+        y,
+        end.saturating_sub(x),
+        &line.holders,
+        tone(line.holders_tone),
+    );
 }
 
 /// What did not fit, in one line.
@@ -248,6 +319,12 @@ fn rest(paint: &mut Paint<'_>, area: Rect, lines: &[StripLine]) {
     );
     if lost > 0 {
         let room = area.right().saturating_sub(x);
-        paint.write(x, y, room, Tone::Bad, format_args!(", {lost} lost or failed"));
+        paint.write(
+            x,
+            y,
+            room,
+            Tone::Bad,
+            format_args!(", {lost} lost or failed"),
+        );
     }
 }

@@ -11,7 +11,9 @@ pub fn bar(paint: &mut Paint<'_>, x: u16, y: u16, columns: u16, share: Option<f6
     let steps = glyphs.bar_parts.len() + 1;
     let filled = (share * f64::from(columns) * steps as f64).round() as usize;
     for column in 0..columns {
-        let left = filled.saturating_sub(usize::from(column) * steps).min(steps);
+        let left = filled
+            .saturating_sub(usize::from(column) * steps)
+            .min(steps);
         let at = x + column;
         let part = left.checked_sub(1).and_then(|i| glyphs.bar_parts.get(i));
         if left == steps {

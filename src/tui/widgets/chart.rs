@@ -152,7 +152,9 @@ mod tests {
 
     #[test]
     fn values_share_columns_by_their_mean() {
-        let values: Vec<_> = (0..8).map(|i| Some(if i < 4 { 100.0 } else { 50.0 })).collect();
+        let values: Vec<_> = (0..8)
+            .map(|i| Some(if i < 4 { 100.0 } else { 50.0 }))
+            .collect();
         assert_eq!(drawn(&values, 8, 2, 1), ["⣿⣤"]);
     }
 
