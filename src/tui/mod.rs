@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod config;
+pub mod dashboard;
 pub mod effect;
 pub mod encode;
 pub mod event;
@@ -25,6 +26,7 @@ mod views;
 mod widgets;
 
 pub use action::Action;
+pub use dashboard::Dashboard;
 pub use effect::{Effect, Outcome};
 pub use event::{Event, MouseEvent, MouseKind};
 pub use keymap::{Key, KeyPress, Keymap, Mode};

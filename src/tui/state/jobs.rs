@@ -30,6 +30,8 @@ struct Batch {
 pub struct Jobs {
     batches: Vec<Batch>,
     pub toasts: Vec<Toast>,
+    /// Of an order that failed on several: each with its reason, to be read at leisure.
+    pub report: Option<(String, Vec<String>)>,
 }
 
 /// Toasts kept at once.
@@ -95,6 +97,22 @@ impl Jobs {
             return;
         }
         let (tone, text) = batch.summary();
+        if batch.failed.len() > 1 {
+            let title = format!(
+                "{}: {} of {} failed",
+                command.verb(),
+                batch.failed.len(),
+                batch.total
+            );
+            let lines = batch.failed.iter().map(|(name, why)| {
+                let mut line = String::new();
+                push_clean(&mut line, name);
+                line.push_str(": ");
+                push_clean(&mut line, why);
+                line
+            });
+            self.report = Some((title, lines.collect()));
+        }
         if let Some(place) = place {
             self.batches.remove(place);
         }

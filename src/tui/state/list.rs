@@ -14,6 +14,8 @@ use crate::watch::{Row, World};
 
 /// Rows are sorted anew at most this often while only numbers change.
 const RESORT: Duration = Duration::from_secs(3);
+/// How long a row whose state changed stands out.
+pub const FLASH: Duration = Duration::from_secs(3);
 /// And not while the user has just moved.
 const STEADY: Duration = Duration::from_secs(2);
 
@@ -43,6 +45,8 @@ pub struct Line {
     /// Belongs to the project above it.
     pub indented: bool,
     pub marked: bool,
+    /// Its state changed a moment ago.
+    pub changed: bool,
     pub cells: Vec<Cell>,
 }
 
@@ -68,6 +72,8 @@ pub struct List {
     /// How many the filter leaves out.
     pub filtered_out: usize,
     grouped_keys: BTreeSet<ContainerKey>,
+    /// When the last of the shown changes stops standing out.
+    pub flash_until: Option<Duration>,
     sorted_at: Option<Stamp>,
     moved_at: Option<Stamp>,
 }
@@ -106,6 +112,7 @@ impl List {
             stopped_hidden: 0,
             filtered_out: 0,
             grouped_keys: BTreeSet::new(),
+            flash_until: None,
             sorted_at: None,
             moved_at: None,
         }
@@ -322,6 +329,12 @@ impl List {
             }
         }
         self.lines = lines;
+        let newest = world
+            .rows
+            .values()
+            .filter_map(|r| r.changed)
+            .map(|at| at.mono + FLASH);
+        self.flash_until = newest.max().filter(|until| *until > now.mono);
     }
 
     fn format_line(
@@ -336,6 +349,7 @@ impl List {
             Item::Project(project) => {
                 line.heading = true;
                 line.indented = false;
+                line.changed = false;
                 line.marked = members(world, project).all(|k| self.marks.contains(&k));
                 line.cells.resize_with(1, Cell::default);
                 if let Some(cell) = line.cells.first_mut() {
@@ -350,6 +364,7 @@ impl List {
                 let Some(row) = world.rows.get(key) else {
                     return;
                 };
+                line.changed = row.changed.is_some_and(|at| now.since(at) < FLASH);
                 let mut input = CellInput::new(world, key, row, now);
                 input.pending = pending(key);
                 for (cell, (column, _)) in line.cells.iter_mut().zip(&self.widths) {

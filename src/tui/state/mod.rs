@@ -259,6 +259,11 @@ impl State {
         self.dirty
     }
 
+    /// Whether a frame is owed; asking settles it.
+    pub fn take_frame_owed(&mut self) -> bool {
+        std::mem::take(&mut self.dirty)
+    }
+
     /// A frame has been drawn, and this is where its parts are (for the mouse).
     pub fn drawn(&mut self, regions: Regions) {
         self.ui.regions = regions;
@@ -289,6 +294,9 @@ impl State {
         }
         if let Some(settle) = self.settle {
             at(settle);
+        }
+        if let Some(until) = self.list.flash_until {
+            at(until);
         }
         if self.top.ages {
             at(self.now.mono + Duration::from_secs(1));

@@ -348,38 +348,29 @@ fn mark(state: &mut State, action: Action) {
     }
 }
 
-/// Copies what the user looks at: the selected line of Inspect or Env is the whole JSON or pair; in lists the id.
+/// Copies what the user looks at: the JSON, the environment, a process's command; in lists the id.
 fn copy(state: &mut State, effects: &mut Vec<Effect>) {
-    let (text, what) = match (state.ui.page, state.ui.focus, state.tab()) {
-        (_, Focus::Details, Tab::Inspect) if !state.inspect.lines.is_empty() => {
-            (Some(state.inspect.lines.join("\n")), "the JSON")
+    let inspect = &state.inspect;
+    let text = match (state.ui.page, state.ui.focus, state.tab()) {
+        (_, Focus::Details, Tab::Inspect) if !inspect.lines.is_empty() => {
+            Some(inspect.lines.join("\n"))
         }
-        (_, Focus::Details, Tab::Env) if !state.inspect.env.is_empty() => {
-            let pairs: Vec<String> = state
-                .inspect
+        (_, Focus::Details, Tab::Env) if !inspect.env.is_empty() => {
+            let pairs = inspect
                 .env
                 .iter()
-                .map(|e| format!("{}={}", e.name, e.value))
-                .collect();
-            (Some(pairs.join("\n")), "the environment")
+                .map(|e| format!("{}={}", e.name, e.value));
+            Some(pairs.collect::<Vec<_>>().join("\n"))
         }
-        (Page::Gpus, ..) => (
-            state.selected_gpu().map(|g| g.key.uuid.to_string()),
-            "the GPU's UUID",
-        ),
-        (Page::Images, ..) => (
-            state.images.selected_id().map(|id| id.0.to_string()),
-            "the image's id",
-        ),
-        (Page::Containers, ..) => (
-            state.list.selected_key().map(|key| key.id.to_string()),
-            "the container's id",
-        ),
+        (_, Focus::Details, Tab::Processes) => {
+            let line = state.processes.lines.get(state.processes.selected);
+            line.map(|l| format!("{} {}", l.pid, l.command))
+        }
+        (Page::Gpus, ..) => state.selected_gpu().map(|g| g.key.uuid.to_string()),
+        (Page::Images, ..) => state.images.selected_id().map(|id| id.0.to_string()),
+        (Page::Containers, ..) => state.list.selected_key().map(|key| key.id.to_string()),
     };
     if let Some(text) = text {
         effects.push(Effect::Copy(text));
-        state
-            .jobs
-            .toast(Tone::Good, &format!("copied {what}"), state.now);
     }
 }

@@ -96,6 +96,12 @@ fn on_outcome(state: &mut State, outcome: Outcome) {
         } => {
             let name = commands::name_of(state, key);
             state.jobs.acted(key, name, &command, result, now);
+            // It never takes the keys away from a dialog that is open.
+            if state.ui.layers.is_empty()
+                && let Some((title, lines)) = state.jobs.report.take()
+            {
+                state.ui.layers.push(Layer::Message { title, lines });
+            }
         }
         Outcome::Signalled { process, result } => match result {
             Ok(()) => {
@@ -126,7 +132,13 @@ fn on_outcome(state: &mut State, outcome: Outcome) {
             let text = format!("saved {}", path.display());
             state.jobs.toast(Tone::Good, &text, now);
         }
-        Outcome::Saved(Err(text)) => state.jobs.toast(Tone::Bad, &text, now),
+        Outcome::Copied(Ok(bytes)) => {
+            let text = format!("copied {bytes} bytes to the terminal's clipboard");
+            state.jobs.toast(Tone::Good, &text, now);
+        }
+        Outcome::Saved(Err(text)) | Outcome::Copied(Err(text)) => {
+            state.jobs.toast(Tone::Bad, &text, now);
+        }
     }
 }
 

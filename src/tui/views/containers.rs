@@ -177,6 +177,9 @@ fn headings(state: &State, paint: &mut Paint<'_>, area: Rect) {
 fn draw_line(state: &State, paint: &mut Paint<'_>, area: Rect, line: &Line) {
     let selected = line.index == state.list.selected;
     let stale = state.stale();
+    if line.changed && !stale {
+        paint.restyle(area, Tone::Changed);
+    }
     if selected {
         let here = state.ui.focus == Focus::List;
         paint.restyle(

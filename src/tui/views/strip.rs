@@ -115,9 +115,7 @@ pub(super) fn parts(lines: &[StripLine], columns: u16) -> Parts {
             };
         } else if parts.bar > 5 {
             parts.bar -= 1;
-        } else if parts.name > 9 {
-            parts.name -= 1;
-        } else if parts.name > 0 && fixed(&parts) + holders > columns + 8 {
+        } else if parts.name > 9 || (parts.name > 0 && fixed(&parts) + holders > columns + 8) {
             parts.name -= 1;
         } else {
             break;
