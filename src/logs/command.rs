@@ -53,6 +53,8 @@ pub enum LogCommand {
         targets: Vec<LogTarget>,
         /// Nothing from before this moment.
         since: Option<Timestamp>,
+        /// Go on after this line instead of beginning near the end (one container only).
+        from: Option<Place>,
     },
     /// Load another part of the open log.
     Load {
