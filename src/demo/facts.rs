@@ -26,6 +26,7 @@ pub(super) fn info() -> EngineInfo {
         cgroup_version: Some("2".into()),
         remote_by_nature: false,
         simulated: true,
+        unreadable_rows: 0,
     }
 }
 

@@ -198,6 +198,7 @@ pub fn gpus() -> GpuSnapshot {
             process(1, 5002, 60 * GIB, 90),
             process(3, 7001, 39 * GIB, 60),
         ],
+        notice: None,
         xid_note: Some("Xid events: from NVML; earlier ones from the kernel log".into()),
     }
 }
@@ -289,6 +290,7 @@ pub fn engine() -> EngineInfo {
         cgroup_version: Some("2".into()),
         remote_by_nature: false,
         simulated: false,
+        unreadable_rows: 0,
     }
 }
 
