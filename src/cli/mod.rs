@@ -5,6 +5,7 @@
 
 pub mod args;
 mod format;
+pub mod gather;
 pub mod gpus;
 mod json;
 pub mod ps;
@@ -54,6 +55,12 @@ pub fn print(bytes: &[u8]) -> Result<(), Problem> {
         }),
         _ => Ok(()),
     }
+}
+
+/// Columns of the terminal on standard output; `None` where it is none.
+pub fn terminal_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
 /// Writes `midwatch: WHAT: WHY. TRY` to standard error.

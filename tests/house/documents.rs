@@ -1,5 +1,7 @@
 //! What the documents promise is what is there.
 
+use midwatch::tui::{KeyPress, Keymap, Mode};
+
 use crate::scan::{read, root};
 
 /// The lines of every fenced block that follows a heading, up to the next heading.
@@ -83,5 +85,50 @@ fn every_file_the_documents_point_to_is_there() {
             assert!(root().join(path).exists(), "{document} points to {path}");
         }
         assert!(links > 0, "{document} points to nothing");
+    }
+}
+
+/// `(key, what)` of each row of the tables under this header cell.
+fn key_rows(text: &str, header: &str) -> Vec<(String, String)> {
+    let mut rows = text
+        .lines()
+        .skip_while(|line| !line.starts_with(&format!("| {header} |")))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.split('|').map(str::trim).collect::<Vec<_>>())
+        .map(|cells| (cells[1].trim_matches('`').to_owned(), cells[2].to_owned()))
+        .collect::<Vec<_>>();
+    rows.sort();
+    rows
+}
+
+/// A row that tells of a key what it does not do by default.
+fn key_faults(text: &str, header: &str, mode: Mode) -> Vec<String> {
+    let keys = Keymap::default();
+    let rows = key_rows(text, header);
+    assert!(!rows.is_empty(), "no table `{header}`");
+    rows.into_iter()
+        .filter_map(|(key, what)| {
+            let press: KeyPress = key.parse().ok()?;
+            let does = keys
+                .action(mode, press)
+                .map_or("nothing", |action| action.help());
+            (does != what).then(|| format!("`{key}` does {does:?}, not {what:?}"))
+        })
+        .collect()
+}
+
+#[test]
+fn the_readmes_keys_are_the_default_keys() {
+    let wrong = "| here | |\n|---|---|\n| `l` | dance |\n\n| `q` | no row |\n";
+    assert_eq!(
+        key_faults(wrong, "here", Mode::Normal),
+        ["`l` does \"Logs tab\", not \"dance\""]
+    );
+    let readme = read("README.md");
+    assert_eq!(key_faults(&readme, "in the lists", Mode::Normal), [""; 0]);
+    assert_eq!(key_faults(&readme, "in the log", Mode::Logs), [""; 0]);
+    for (key, _) in key_rows(&readme, "in the lists") {
+        assert!(key.parse::<KeyPress>().is_ok(), "{key}");
     }
 }
