@@ -10,7 +10,7 @@ use crate::model::{
 };
 use crate::watch::World;
 
-use super::format::{UNKNOWN, bytes, cell, percent};
+use super::format::{UNKNOWN, bytes, cell};
 use super::json::two_decimals;
 use super::table::{Align, Table};
 
@@ -298,7 +298,13 @@ pub fn text(world: &World, width: Option<usize>) -> String {
         .as_ref()
         .map_or(&[][..], |snapshot| &snapshot.gpus);
     if gpus.is_empty() {
-        text.push_str("no GPU\n");
+        let notice = world
+            .gpus
+            .as_ref()
+            .and_then(|snapshot| snapshot.notice.as_ref());
+        text.push_str(
+            &notice.map_or_else(|| "no GPU\n".to_owned(), |notice| format!("{notice}\n")),
+        );
         return text;
     }
     text.push_str(&gpu_table(world, gpus).render(width));
@@ -327,7 +333,7 @@ fn gpu_table(world: &World, gpus: &[Gpu]) -> Table {
         table.row([
             cell(gpu.index, |i| i.to_string()),
             gpu.name.to_string(),
-            cell(gpu.gpu_percent.filter(|_| fresh), |v| percent(f64::from(v))),
+            cell(gpu.gpu_percent.filter(|_| fresh), |v| format!("{v}%")),
             cell(memory, |m| bytes(m.used_bytes)),
             cell(gpu.memory, |m| bytes(m.total_bytes)),
             cell(world.joined.unattributed.get(&gpu.key).copied(), bytes),
@@ -402,7 +408,7 @@ fn process_table(world: &World, gpus: &[Gpu]) -> Table {
                 cell(process.user.as_deref(), str::to_owned),
                 owner(world, process),
                 cell(process.memory_used_bytes, bytes),
-                cell(process.sm_percent, |v| percent(f64::from(v))),
+                cell(process.sm_percent, |v| format!("{v}%")),
                 cell(process.command.as_deref(), mask_command),
             ]);
         }

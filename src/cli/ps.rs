@@ -253,7 +253,7 @@ pub fn table(world: &World, all: bool) -> Table {
             gpu_cell(world, row),
             cell(gpus.and_then(ContainerGpus::memory_used_bytes), bytes),
             cell(gpus.and_then(ContainerGpus::sm_percent), |v| {
-                percent(f64::from(v))
+                format!("{v}%")
             }),
             cell(usage.and_then(|u| u.cpu_percent), percent),
             cell(usage.and_then(|u| u.memory_used_bytes), bytes),

@@ -272,6 +272,7 @@ fn world() -> World {
                 process("GPU-mig", Some("MIG-1"), 4343),
             ],
             notice: None,
+
             xid_note: None,
         },
         stamp(1),
@@ -425,6 +426,7 @@ fn what_is_not_known_is_null_and_not_nothing() {
             gpus: vec![],
             processes: vec![],
             notice: None,
+
             xid_note: None,
         },
         stamp(3),
@@ -546,6 +548,7 @@ fn gpus_fails_without_a_driver_and_not_without_a_gpu() {
         gpus: vec![],
         processes: vec![],
         notice: None,
+
         xid_note: None,
     };
     world.gpu_snapshot(round(DriverStatus::Starting), stamp(1));
@@ -582,4 +585,49 @@ fn gpus_fails_without_a_driver_and_not_without_a_gpu() {
         as_json(&gpus::document(&world))["gpus"],
         serde_json::json!([])
     );
+}
+
+/// The simulated host's night, folded as its lanes would bring it.
+fn night() -> World {
+    let host = crate::demo::DemoHost::new(1, stamp(0));
+    let mut world = World::new(HostId(0));
+    world.engine_news(EngineNews::Up(host.info()), stamp(0));
+    let containers = host.containers(stamp(0));
+    let keys: Vec<ContainerKey> = containers.iter().map(|c| c.key).collect();
+    world.engine_news(EngineNews::Listed(containers), stamp(0));
+    for key in keys {
+        let detail = host.detail(key, stamp(0)).unwrap();
+        world.engine_news(EngineNews::Inspected(key, Box::new(detail)), stamp(0));
+    }
+    for second in 0..3 {
+        world.gpu_snapshot(host.gpus(stamp(second)), stamp(second));
+        world.proc_snapshot(host.procs(stamp(second)));
+        world.usage_snapshot(host.usage(stamp(second)), stamp(second));
+    }
+    for xid in host.xids() {
+        world.xid(xid);
+    }
+    world
+}
+
+#[test]
+fn the_simulated_night_prints_whole() {
+    let world = night();
+    assert_eq!(
+        ready::ps(&world, true, stamp(0), stamp(0)),
+        Verdict::Print,
+        "nothing is left to wait for"
+    );
+    assert_eq!(ready::gpus(&world, stamp(0), stamp(0)), Verdict::Print);
+    let table = ps::table(&world, true).render(None);
+    let line = |text: &str, name: &str| text.lines().find(|l| l.contains(name)).unwrap().to_owned();
+    assert!(line(&table, "llama-sft").contains("0,1→0,1"), "{table}");
+    assert!(line(&table, "eval-7b").contains("OOM"), "{table}");
+    let text = gpus::text(&world, None);
+    assert!(line(&text, "lost").contains("Xid"), "{text}");
+    assert!(line(&text, "ipykernel").contains("notebook"), "{text}");
+    let ps = as_json(&ps::document(&world, true));
+    for path in contract(PS) {
+        has(&ps, &path).unwrap_or_else(|e| panic!("ps {path}: {e}"));
+    }
 }
