@@ -10,6 +10,10 @@
     reason = "a test may panic: that is how it fails"
 )]
 
+#[path = "engine/host_docker.rs"]
+mod host_docker;
+#[path = "engine/host_stats.rs"]
+mod host_stats;
 #[path = "engine/host_trees.rs"]
 mod host_trees;
 

@@ -15,6 +15,17 @@ use super::read;
 /// Rounds between two readings of what seldom changes (limits; and everything while no process has run).
 const SELDOM: u32 = 5;
 
+/// Rounds between two searches for the file that counts block I/O, while none does.
+const BLOCK_IO_AGAIN: u32 = 30;
+
+/// The v1 files of block I/O, by preference: what all schedulers pass, then BFQ's and CFQ's own.
+const V1_BLOCK_IO: [&str; 4] = [
+    "blkio.throttle.io_service_bytes_recursive",
+    "blkio.throttle.io_service_bytes",
+    "blkio.bfq.io_service_bytes_recursive",
+    "blkio.io_service_bytes_recursive",
+];
+
 /// One reading. What cannot be read is `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Reading {
@@ -82,6 +93,8 @@ pub struct CgroupFiles {
     memory_limit: Option<Numbers>,
     oom: Option<Numbers>,
     io: Option<Numbers>,
+    io_dir: Option<Dir>,
+    keep: bool,
     pids: Option<Numbers>,
     network: Option<Numbers>,
     last: Reading,
@@ -95,20 +108,15 @@ impl CgroupFiles {
     /// `keep`: hold descriptors (up to seven); else each reading opens the files again.
     pub fn open(dirs: &ContainerDirs, network: Option<PathBuf>, keep: bool) -> Self {
         let memory = dirs.memory.as_ref();
-        let io = dirs.io.as_ref();
         Self {
             cpu: Numbers::open(dirs.cpu.as_ref(), "cpuacct.usage", "cpu.stat", keep),
             memory: Numbers::open(memory, "memory.usage_in_bytes", "memory.current", keep),
             memory_stat: Numbers::open(memory, "memory.stat", "memory.stat", keep),
             memory_limit: Numbers::open(memory, "memory.limit_in_bytes", "memory.max", false),
             oom: Numbers::open(memory, "memory.oom_control", "memory.events", keep),
-            io: Numbers::open(
-                io,
-                "blkio.throttle.io_service_bytes_recursive",
-                "io.stat",
-                keep,
-            )
-            .or_else(|| Numbers::open(io, "blkio.throttle.io_service_bytes", "io.stat", keep)),
+            io: dirs.io.as_ref().and_then(|dir| block_io(dir, keep)),
+            io_dir: dirs.io.clone(),
+            keep,
             pids: Numbers::open(dirs.pids.as_ref(), "pids.current", "pids.current", keep),
             network: network.and_then(|path| Numbers::at(path, false, keep)),
             last: Reading::default(),
@@ -186,11 +194,16 @@ impl CgroupFiles {
         Some(raw.checked_sub(inactive).unwrap_or(raw))
     }
 
-    fn read_io(&self, reading: &mut Reading, buffer: &mut Vec<u8>) {
+    fn read_io(&mut self, reading: &mut Reading, buffer: &mut Vec<u8>) {
+        let uncounted = self.last.block_read_bytes.is_none();
+        if uncounted && self.round.is_multiple_of(BLOCK_IO_AGAIN) {
+            let dir = self.io_dir.as_ref();
+            self.io = dir.and_then(|dir| block_io(dir, self.keep));
+        }
         let Some(numbers) = &self.io else { return };
-        let sums = numbers.read(buffer).ok().map(|bytes| {
+        let sums = numbers.read(buffer).ok().and_then(|bytes| {
             if numbers.v2 {
-                io_stat(bytes)
+                Some(io_stat(bytes))
             } else {
                 service_bytes(bytes)
             }
@@ -220,9 +233,34 @@ fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
         .filter(|w| !w.is_empty())
 }
 
-/// v1: lines `253:0 Read 4096`, and a total without a device. Read and written bytes over all devices.
-fn service_bytes(bytes: &[u8]) -> (u64, u64) {
+/// The v2 file, or the first of v1's that counts a device (which one does is up to the I/O scheduler), else
+/// the first there is.
+fn block_io(dir: &Dir, keep: bool) -> Option<Numbers> {
+    if dir.v2 {
+        return Numbers::at(dir.path.join("io.stat"), true, keep);
+    }
+    let mut found = None;
+    for name in V1_BLOCK_IO {
+        let Some(numbers) = Numbers::at(dir.path.join(name), false, keep) else {
+            continue;
+        };
+        let counts = numbers
+            .read(&mut Vec::new())
+            .is_ok_and(|bytes| service_bytes(bytes).is_some());
+        if counts {
+            return Some(numbers);
+        }
+        found = found.or(Some(numbers));
+    }
+    found
+}
+
+/// v1: lines `253:0 Read 4096`, and a total without a device. Read and written bytes over all devices; `None`
+/// where no device is counted: since Linux 6.10 the throttling layer counts only where a limit is set, and
+/// its bare `Total 0` does not mean that nothing was read (`docker stats` prints 0 B then).
+fn service_bytes(bytes: &[u8]) -> Option<(u64, u64)> {
     let (mut read, mut written) = (0u64, 0u64);
+    let mut counted = false;
     for line in lines(bytes) {
         let mut words = words(line).skip(1);
         let (Some(what), Some(value)) = (words.next(), words.next().and_then(read::number)) else {
@@ -233,8 +271,9 @@ fn service_bytes(bytes: &[u8]) -> (u64, u64) {
             b"Write" => written = written.saturating_add(value),
             _ => {}
         }
+        counted = true;
     }
-    (read, written)
+    counted.then_some((read, written))
 }
 
 /// v2: lines `253:0 rbytes=4096 wbytes=0 rios=1 …`.
@@ -428,6 +467,25 @@ mod tests {
         std::fs::write(root.path().join("pids.current"), "3\n").unwrap();
         let seen = (0..SELDOM).map(|_| files.read(&mut buffer).unwrap().pids);
         assert_eq!(seen.last().unwrap(), Some(3));
+    }
+
+    #[test]
+    fn block_io_that_nobody_counts_is_not_zero() {
+        let root = tree(&[
+            ("blkio.throttle.io_service_bytes_recursive", "Total 0\n"),
+            ("pids.current", "1\n"),
+        ]);
+        let read = || {
+            let mut files = CgroupFiles::open(&dirs(root.path(), false), None, true);
+            files.read(&mut Vec::new()).unwrap().block_read_bytes
+        };
+        assert_eq!(read(), None);
+        std::fs::write(
+            root.path().join("blkio.bfq.io_service_bytes_recursive"),
+            "8:0 Read 5\n8:0 Write 6\nTotal 11\n",
+        )
+        .unwrap();
+        assert_eq!(read(), Some(5));
     }
 
     #[test]
