@@ -19,3 +19,7 @@ mod cli_picture;
 mod pty;
 #[path = "support/svg.rs"]
 mod svg;
+#[path = "e2e/term_probe.rs"]
+mod term_probe;
+#[path = "e2e/term_session.rs"]
+mod term_session;
