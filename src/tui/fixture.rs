@@ -200,6 +200,7 @@ pub fn gpus() -> GpuSnapshot {
         ],
         notice: None,
         xid_note: Some("Xid events: from NVML; earlier ones from the kernel log".into()),
+        notice: None,
     }
 }
 
