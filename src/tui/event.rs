@@ -50,6 +50,8 @@ pub enum Event {
     World(Changes),
     /// An effect ended.
     Outcome(Outcome),
+    /// The log has more to show.
+    Logs(Box<crate::logs::LogNews>),
     /// The deadline that the state asked for has come.
     Tick,
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::list::contains_folded;
-use crate::model::{ContainerKey, ImageId, looks_secret};
+use jiff::Timestamp;
+
+use crate::model::{ContainerKey, ContainerState, ImageId, looks_secret};
 use crate::tui::fmt::{push_clean, put};
 
 /// What is inspected.
@@ -21,6 +23,9 @@ pub const MASK: &str = "••••••••";
 /// How many lines and bytes of JSON are kept.
 const MAX_LINES: usize = 20_000;
 
+/// What inspect's answer depends on, as far as the list tells: state, start, name.
+pub type Basis = Option<(ContainerState, Option<Timestamp>, String)>;
+
 /// An environment variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvLine {
@@ -35,6 +40,8 @@ pub struct EnvLine {
 pub struct Inspect {
     pub subject: Option<Subject>,
     pub loading: bool,
+    /// What the subject was like when it was asked for.
+    basis: Basis,
     pub error: Option<String>,
     value: Option<Arc<Value>>,
     pub lines: Vec<String>,
@@ -47,13 +54,24 @@ pub struct Inspect {
 }
 
 impl Inspect {
-    /// Starts over with another subject; its JSON has been asked for.
-    pub fn open(&mut self, subject: Subject) {
+    /// Whether the subject has changed since it was asked for.
+    pub fn outdated(&self, basis: &Basis) -> bool {
+        !self.loading && self.basis != *basis
+    }
+
+    /// The JSON of a subject has been asked for. The old one stays until it comes, if it is the same subject.
+    pub fn open(&mut self, subject: Subject, basis: Basis) {
+        if self.subject.as_ref() == Some(&subject) {
+            self.loading = true;
+            self.basis = basis;
+            return;
+        }
         let show_secrets = self.show_secrets;
         let search = std::mem::take(&mut self.search);
         *self = Self {
             subject: Some(subject),
             loading: true,
+            basis,
             show_secrets,
             search,
             ..Self::default()

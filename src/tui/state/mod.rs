@@ -14,9 +14,11 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::model::{EngineStatus, GpuKey, HostId, Stamp};
+use crate::logs::LogTarget;
+use crate::model::{ContainerKey, EngineStatus, GpuKey, HostId, Stamp};
 use crate::tui::Action;
 use crate::tui::keymap::{Hint, Keymap, Mode};
+use crate::tui::logs::{LogsState, Viewport};
 use crate::tui::preferences::Preferences;
 use crate::tui::views::Regions;
 use crate::tui::views::layout::{self, Layout};
@@ -164,6 +166,8 @@ pub(crate) struct Ui {
     pub fine: Option<bool>,
     /// First line of the Env tab, the users, the Xid events, a GPU's facts.
     pub scroll: usize,
+    /// When the selection was last moved.
+    pub moved: Duration,
 }
 
 /// The GPUs page.
@@ -212,6 +216,11 @@ pub struct State {
     pub(crate) processes: Processes,
     pub(crate) images: Images,
     pub(crate) inspect: Inspect,
+    pub(crate) logs: LogsState,
+    /// The containers whose logs are merged, while the user wants that.
+    pub(crate) merged: Vec<ContainerKey>,
+    /// A shell has the terminal, or is about to: no log is read meanwhile.
+    pub(crate) away: bool,
     pub(crate) jobs: Jobs,
     pub(crate) hints: Hints,
     pub(crate) now: Stamp,
@@ -223,6 +232,11 @@ pub struct State {
 impl State {
     /// A state in which nothing has been heard yet.
     pub fn new(config: StateConfig, now: Stamp) -> Self {
+        let mut logs = LogsState::new(config.time_zone.clone());
+        logs.prefer(
+            config.preferences.log_wrap,
+            config.preferences.log_timestamps,
+        );
         let mut state = Self {
             world: World::new(config.host),
             ui: Ui {
@@ -236,6 +250,7 @@ impl State {
                 regions: Regions::default(),
                 fine: None,
                 scroll: 0,
+                moved: Duration::ZERO,
             },
             top: Top::default(),
             list: List::new(&config.preferences),
@@ -243,6 +258,9 @@ impl State {
             processes: Processes::default(),
             images: Images::default(),
             inspect: Inspect::default(),
+            logs,
+            merged: Vec::new(),
+            away: false,
             jobs: Jobs::default(),
             hints: Hints::new(&config.keymap),
             config,
@@ -275,13 +293,38 @@ impl State {
         match self.ui.layers.last() {
             Some(Layer::Prompt(_)) => Mode::Input,
             Some(_) => Mode::Dialog,
+            None if self.logs_focused() && self.logs.wants_text() => Mode::Input,
             None if self.logs_focused() => Mode::Logs,
             None => Mode::Normal,
         }
     }
 
-    fn logs_focused(&self) -> bool {
-        self.ui.focus == Focus::Details && self.tab() == Tab::Logs
+    pub(crate) fn logs_focused(&self) -> bool {
+        self.ui.focus == Focus::Details && self.logs_visible()
+    }
+
+    /// Whose logs should be open now: the merged ones, else the selected container's or project's; none while
+    /// the tab is not on the screen.
+    pub(crate) fn log_targets(&self) -> Vec<LogTarget> {
+        if self.away || !self.logs_visible() {
+            return Vec::new();
+        }
+        let keys = if self.merged.is_empty() {
+            match self.list.selected_item() {
+                Some(list::Item::Container(key)) => vec![*key],
+                Some(list::Item::Project(project)) => list::members(&self.world, project).collect(),
+                None => Vec::new(),
+            }
+        } else {
+            self.merged.clone()
+        };
+        let target = |key: ContainerKey| {
+            let row = self.world.rows.get(&key)?;
+            let mut name = String::new();
+            crate::tui::fmt::push_clean(&mut name, &row.container.name);
+            Some(LogTarget { key, name })
+        };
+        keys.into_iter().filter_map(target).collect()
     }
 
     /// When (on the monotonic clock) the loop should send a `Tick` at the latest; `None`: not before
@@ -317,6 +360,8 @@ impl State {
             sort: Some(self.list.sort.id().to_owned()),
             sort_reversed: self.list.reversed,
             show_stopped: Some(self.list.show_stopped),
+            log_timestamps: self.logs.shows_timestamps(),
+            log_wrap: Some(self.logs.wraps()),
             ..self.config.preferences.clone()
         }
     }
@@ -434,6 +479,11 @@ impl State {
             Page::Containers => {}
         }
         let details = layout.details_inside();
+        let used = 1 + u16::from(self.logs.wants_text());
+        self.logs.set_viewport(Viewport {
+            columns: details.width,
+            rows: details.height.saturating_sub(used).max(1),
+        });
         self.processes
             .window(usize::from(details.height.saturating_sub(1)));
     }
@@ -473,6 +523,19 @@ impl State {
             Page::Images => self.images.selected_id().map(Subject::Image),
             Page::Gpus => None,
         }
+    }
+
+    /// What inspect's answer about the selected container depends on.
+    pub(crate) fn inspect_basis(&self) -> inspect::Basis {
+        let Some(Subject::Container(key)) = self.inspect_subject() else {
+            return None;
+        };
+        let container = &self.world.rows.get(&key)?.container;
+        Some((
+            container.state,
+            container.started_at(),
+            container.name.clone(),
+        ))
     }
 
     /// A question stands for exactly the set it showed: what vanished is struck out, and `No` is chosen again.

@@ -87,7 +87,10 @@ pub(super) fn run(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
                 .jobs
                 .toast(Tone::Good, "columns, sort and view saved", state.now);
         }
-        Suspend => effects.push(Effect::Suspend),
+        Suspend => {
+            effects.extend(state.logs.close());
+            effects.push(Effect::Suspend);
+        }
         Help => state.ui.layers.push(Layer::Help { scroll: 0 }),
         Quit => effects.push(Effect::Quit),
         LogFollow | LogSearch | LogFilter | LogNext | LogPrevious | LogTimestamps | LogWrap
@@ -100,8 +103,29 @@ fn log(state: &mut State, action: Action) {
     match action {
         Action::LogNext if state.tab() == Tab::Inspect => state.inspect.step(1),
         Action::LogPrevious if state.tab() == Tab::Inspect => state.inspect.step(-1),
+        Action::LogMerge => merge(state),
         _ => {}
     }
+}
+
+/// Merges the logs of the marked containers; again, and the selected one's is shown alone.
+fn merge(state: &mut State) {
+    if state.ui.page != Page::Containers {
+        return;
+    }
+    if !state.merged.is_empty() {
+        state.merged.clear();
+    } else if state.list.marks.len() < 2 {
+        state.jobs.toast(
+            Tone::Warn,
+            "mark two or more containers to merge their logs",
+            state.now,
+        );
+        return;
+    } else {
+        state.merged = state.list.marks.iter().copied().collect();
+    }
+    tab(state, Tab::Logs);
 }
 
 /// Rows of a page: what is shown of the panel that moves.
@@ -130,6 +154,9 @@ fn travel(state: &mut State, action: Action) {
 /// Moves the selection or the view of a panel.
 pub(super) fn scroll(state: &mut State, focus: Focus, by: isize) {
     let now = state.now;
+    if focus == Focus::List {
+        state.ui.moved = now.mono;
+    }
     match (focus, state.ui.page) {
         (Focus::List, Page::Containers) => {
             let before = state.list.selected_key();
@@ -176,6 +203,15 @@ fn scroll_details(state: &mut State, by: isize) {
             state.ui.scroll = state.ui.scroll.saturating_add_signed(by).min(40);
         }
         Tab::Charts | Tab::Logs => {}
+    }
+}
+
+/// The wheel over the details.
+pub(super) fn wheel_details(state: &mut State, by: isize, effects: &mut Vec<Effect>) {
+    if state.logs_visible() {
+        effects.extend(state.logs.wheel(i32::try_from(by).unwrap_or(0)));
+    } else {
+        scroll_details(state, by);
     }
 }
 

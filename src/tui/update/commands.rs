@@ -139,7 +139,12 @@ pub(super) fn run_on(
             ),
         },
         Action::Shell => match (only, targets.first()) {
-            (Some(key), Some(target)) if target.live => effects.push(Effect::Shell(key)),
+            (Some(key), Some(target)) if target.live => {
+                // The log is closed before the terminal is given away.
+                effects.extend(state.logs.close());
+                state.away = true;
+                effects.push(Effect::Shell(key));
+            }
             (Some(_), _) => state.jobs.toast(
                 Tone::Warn,
                 "it does not run: there is no shell to open",

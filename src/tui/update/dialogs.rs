@@ -17,7 +17,10 @@ pub(super) fn on_key(
 ) {
     match action {
         Some(Action::Redraw) => return effects.push(Effect::Redraw),
-        Some(Action::Suspend) => return effects.push(Effect::Suspend),
+        Some(Action::Suspend) => {
+            effects.extend(state.logs.close());
+            return effects.push(Effect::Suspend);
+        }
         _ => {}
     }
     match state.ui.layers.last_mut() {

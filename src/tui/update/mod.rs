@@ -42,6 +42,9 @@ pub fn update(state: &mut State, event: Event, now: Stamp) -> Vec<Effect> {
                 prompt.paste(&text);
                 dialogs::edited(state);
                 state.touch();
+            } else if state.logs_focused() && state.logs.wants_text() {
+                state.logs.paste(&text);
+                state.touch();
             }
         }
         Event::Resize { cols, rows } => {
@@ -57,6 +60,10 @@ pub fn update(state: &mut State, event: Event, now: Stamp) -> Vec<Effect> {
         Event::Outcome(outcome) => {
             state.touch();
             on_outcome(state, outcome);
+        }
+        Event::Logs(news) => {
+            state.touch();
+            effects.extend(state.logs.absorb(*news));
         }
         Event::Tick => on_tick(state),
     }
@@ -77,10 +84,18 @@ fn on_key(state: &mut State, key: KeyPress, effects: &mut Vec<Effect>) {
     let mode = state.mode();
     let action = state.config.keymap.action(mode, key);
     match mode {
+        Mode::Input if state.ui.layers.is_empty() => effects.extend(state.logs.key(key, action)),
         Mode::Input | Mode::Dialog => dialogs::on_key(state, key, action, effects),
         Mode::Normal | Mode::Logs => {
-            if let Some(action) = action {
-                actions::run(state, action, effects);
+            let Some(action) = action else { return };
+            let now = state.now;
+            let taken = match mode {
+                Mode::Logs => state.logs.handle(action, now),
+                _ => None,
+            };
+            match taken {
+                Some(more) => effects.extend(more),
+                None => actions::run(state, action, effects),
             }
         }
     }
@@ -113,8 +128,12 @@ fn on_outcome(state: &mut State, outcome: Outcome) {
                 state.jobs.toast(Tone::Bad, &text, now);
             }
         },
-        Outcome::ShellEnded(Ok(())) => {}
-        Outcome::ShellEnded(Err(text)) => state.jobs.toast(Tone::Bad, &text, now),
+        Outcome::ShellEnded(result) => {
+            state.away = false;
+            if let Err(text) = result {
+                state.jobs.toast(Tone::Bad, &text, now);
+            }
+        }
         Outcome::Inspected { key, result } => {
             state.inspect.arrived(&Subject::Container(key), result);
         }
@@ -149,24 +168,34 @@ fn demand(state: &mut State, now: Stamp, effects: &mut Vec<Effect>) {
         effects.push(Effect::FetchImages);
     }
     let subject = state.inspect_subject();
-    let stale_subject = subject.is_some() && state.inspect.subject != subject;
-    if !stale_subject {
+    let inspect_due = subject.is_some()
+        && (state.inspect.subject != subject || state.inspect.outdated(&state.inspect_basis()));
+    let targets = state.log_targets();
+    let logs_due = targets.as_slice() != state.logs.targets();
+    if logs_due && targets.is_empty() {
+        // At once: an attached client that nobody reads could stop the container.
+        effects.extend(state.logs.close());
+    }
+    if !inspect_due && (!logs_due || targets.is_empty()) {
         state.settle = None;
         return;
     }
-    match state.settle {
-        None => state.settle = Some(now.mono + SETTLE),
-        Some(due) if due > now.mono => {}
-        Some(_) => {
-            state.settle = None;
-            if let Some(subject) = subject {
-                effects.push(match &subject {
-                    Subject::Container(key) => Effect::Inspect(*key),
-                    Subject::Image(id) => Effect::InspectImage(id.clone()),
-                });
-                state.inspect.open(subject);
-            }
-        }
+    let due = state.ui.moved + SETTLE;
+    if state.ui.moved > Duration::ZERO && due > now.mono {
+        state.settle = Some(due);
+        return;
+    }
+    state.settle = None;
+    if logs_due && !targets.is_empty() {
+        effects.extend(state.logs.open(targets, now));
+    }
+    if let Some(subject) = subject.filter(|_| inspect_due) {
+        effects.push(match &subject {
+            Subject::Container(key) => Effect::Inspect(*key),
+            Subject::Image(id) => Effect::InspectImage(id.clone()),
+        });
+        let basis = state.inspect_basis();
+        state.inspect.open(subject, basis);
     }
 }
 

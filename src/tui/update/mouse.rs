@@ -15,14 +15,14 @@ pub(super) fn on_mouse(state: &mut State, event: MouseEvent, effects: &mut Vec<E
         return;
     };
     match event.kind {
-        MouseKind::ScrollUp => wheel(state, target, -WHEEL),
-        MouseKind::ScrollDown => wheel(state, target, WHEEL),
+        MouseKind::ScrollUp => wheel(state, target, -WHEEL, effects),
+        MouseKind::ScrollDown => wheel(state, target, WHEEL, effects),
         MouseKind::Press => press(state, target, line, column, effects),
         MouseKind::Drag | MouseKind::Release => {}
     }
 }
 
-fn wheel(state: &mut State, target: Target, by: isize) {
+fn wheel(state: &mut State, target: Target, by: isize, effects: &mut Vec<Effect>) {
     if let Some(layer) = state.ui.layers.last_mut() {
         let unit = by.signum();
         match layer {
@@ -41,7 +41,7 @@ fn wheel(state: &mut State, target: Target, by: isize) {
     }
     match target {
         Target::Row { .. } | Target::List => actions::scroll(state, Focus::List, by.signum()),
-        Target::Details | Target::DetailRow { .. } => actions::scroll(state, Focus::Details, by),
+        Target::Details | Target::DetailRow { .. } => actions::wheel_details(state, by, effects),
         _ => {}
     }
 }

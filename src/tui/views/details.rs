@@ -77,8 +77,16 @@ fn subject(state: &State, paint: &mut Paint<'_>, x: u16, y: u16, room: u16) -> u
 }
 
 fn logs(state: &State, paint: &mut Paint<'_>, area: Rect) {
-    let _ = state;
-    paint.text(area.x + 1, area.y, area.width, "", Tone::Dim);
+    if state.logs.targets().is_empty() {
+        let text = match state.log_targets().is_empty() {
+            true => "select a container to read its log",
+            false => "opening the log…",
+        };
+        note(paint, area, text);
+        return;
+    }
+    let (buffer, theme) = paint.parts();
+    crate::tui::logs::draw(buffer, area, &state.logs, theme);
 }
 
 /// One dim line in an empty pane.

@@ -115,6 +115,11 @@ impl<'a> Paint<'a> {
         self.clip
     }
 
+    /// Buffer and theme, for a view that writes its own cells.
+    pub fn parts(&mut self) -> (&mut Buffer, &'a Theme) {
+        (self.buffer, self.theme)
+    }
+
     /// Whether only ASCII may be drawn.
     pub fn ascii(&self) -> bool {
         !self.theme.glyphs.unicode
