@@ -119,6 +119,13 @@ impl DemoEngine {
         }
     }
 
+    /// Events since a time, as far as they are remembered, and from now on.
+    pub fn events_since(&self, since: Option<jiff::Timestamp>) -> (Vec<DemoEvent>, DemoEvents) {
+        let (past, events) = self.host.subscribe_since(since, Stamp::now());
+        let host = self.host.clone();
+        (past, DemoEvents { host, events })
+    }
+
     /// A container's log as the logs endpoint sends it: framed unless it has a pseudo-terminal; with
     /// `follow`, new lines as they come, until the container ends.
     ///

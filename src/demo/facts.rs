@@ -206,7 +206,8 @@ pub(super) fn detail(world: &World, member: &Member, _t: T) -> ContainerDetail {
         pid: member.live().map(|run| run.pid),
         started_at: run.map(|run| world.wall(run.start)),
         finished_at: end.map(|end| world.wall(end.at)),
-        exit_code: Some(exit_code(member)),
+        // The 0 that inspect shows while it runs is of no run.
+        exit_code: member.live().is_none().then(|| exit_code(member)),
         oom_killed: Some(end.is_some_and(|end| end.cause == Cause::Oom)),
         error: member.refused.as_ref().map(|(text, _)| text.clone()),
         restart_count: Some(member.restarts),
@@ -230,12 +231,21 @@ pub(super) fn detail(world: &World, member: &Member, _t: T) -> ContainerDetail {
             .mounts
             .iter()
             .map(|(source, target, writable)| Mount {
-                source: (*source).into(),
+                source: mount_source(source),
                 target: (*target).into(),
                 writable: *writable,
             })
             .collect(),
         env: role.env.iter().map(|entry| (*entry).to_owned()).collect(),
+    }
+}
+
+/// A mount's place on the host: volumes lie below the engine's folder.
+pub(super) fn mount_source(source: &str) -> String {
+    if source.starts_with('/') {
+        source.to_owned()
+    } else {
+        format!("/var/lib/docker/volumes/{source}/_data")
     }
 }
 

@@ -85,7 +85,7 @@ fn mounts(role: &Role) -> Value {
                 json!({"Type": "bind", "Source": source, "Destination": target,
                        "Mode": if *writable { "" } else { "ro" }, "RW": writable, "Propagation": "rprivate"})
             } else {
-                json!({"Type": "volume", "Name": source, "Source": format!("/var/lib/docker/volumes/{source}/_data"),
+                json!({"Type": "volume", "Name": source, "Source": facts::mount_source(source),
                        "Destination": target, "Driver": "local", "Mode": "z", "RW": writable, "Propagation": ""})
             }
         })

@@ -14,6 +14,8 @@ mod output;
 mod pictures;
 mod programs;
 mod random;
+mod request;
+mod server;
 mod shell;
 mod source;
 #[cfg(test)]
@@ -97,11 +99,19 @@ struct Shared {
     events: broadcast::Sender<DemoEvent>,
 }
 
-/// The simulated machine; clones share it.
+/// The simulated machine; clones share it, and are equal.
 #[derive(Clone)]
 pub struct DemoHost {
     shared: Arc<Shared>,
 }
+
+impl PartialEq for DemoHost {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+}
+
+impl Eq for DemoHost {}
 
 impl fmt::Debug for DemoHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -144,6 +154,22 @@ impl DemoHost {
     /// Events from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<DemoEvent> {
         self.shared.events.subscribe()
+    }
+
+    /// What was told since a time (as far as it is remembered), and what will be told, without a gap.
+    pub fn subscribe_since(
+        &self,
+        since: Option<Timestamp>,
+        now: Stamp,
+    ) -> (Vec<DemoEvent>, broadcast::Receiver<DemoEvent>) {
+        let (mut guard, _) = self.at(now);
+        guard.tell();
+        let events = self.shared.events.subscribe();
+        let past = since.map_or(Vec::new(), |since| {
+            let told = guard.world.events.iter();
+            told.filter(|event| event.time >= since).cloned().collect()
+        });
+        (past, events)
     }
 
     /// The last events (bounded), oldest first.
@@ -401,6 +427,12 @@ struct Guard<'a> {
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
+        self.tell();
+    }
+}
+
+impl Guard<'_> {
+    fn tell(&mut self) {
         for event in self.world.fresh.drain(..) {
             // Nobody listening is no fault.
             let _ = self.events.send(event);

@@ -177,6 +177,9 @@ pub(super) struct World {
     pub fresh: Vec<DemoEvent>,
     /// The site's own check on GPU 1: a process of no container, its pid and start (may lie ahead).
     pub heartbeat: (u32, T),
+    /// Commands made in containers, and how many there were.
+    pub execs: super::request::Execs,
+    pub exec_count: u64,
     now: T,
     next_pid: u32,
     next_backup: T,
@@ -191,6 +194,8 @@ impl World {
             events: VecDeque::new(),
             fresh: Vec::new(),
             heartbeat: (3071, -11 * 86_400_000),
+            execs: VecDeque::new(),
+            exec_count: 0,
             now: 0,
             next_pid: 4100,
             next_backup: 8 * 60_000,

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::demo::DemoHost;
 use crate::model::Problem;
 use crate::model::text::clean;
 
@@ -119,6 +120,8 @@ pub enum Target {
     },
     /// The system's ssh.
     Ssh(SshTarget),
+    /// The simulated host, in memory.
+    Simulated(DemoHost),
 }
 
 /// One engine's address, and why this one.
@@ -145,9 +148,19 @@ impl Endpoint {
         }
     }
 
+    /// The simulated host.
+    pub fn simulated(host: DemoHost) -> Self {
+        Self {
+            url: "simulated".into(),
+            context: None,
+            chosen_by: "--demo".into(),
+            target: Target::Simulated(host),
+        }
+    }
+
     /// Whether it may be on another machine by its nature.
     pub fn is_remote(&self) -> bool {
-        !matches!(self.target, Target::Unix(_))
+        !matches!(self.target, Target::Unix(_) | Target::Simulated(_))
     }
 }
 

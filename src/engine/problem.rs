@@ -51,6 +51,7 @@ impl EngineError {
                 },
                 _ => self.mend_tcp(authority),
             },
+            Target::Simulated(_) => "start midwatch again".into(),
             Target::Ssh(target) => {
                 let mut command = String::from("try: ssh ");
                 if let Some(port) = target.port {

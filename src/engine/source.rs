@@ -12,11 +12,12 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
+use crate::demo::DemoHost;
 use crate::lanes::{Queue, Slot};
 use crate::model::{ContainerKey, EngineInfo, EngineNews, HostId, Problem, UsageSnapshot};
 
 use super::docker::Docker;
-use super::endpoint::{Asked, Choice, Endpoint, Env, resolve};
+use super::endpoint::{Asked, Choice, Endpoint, Env, Target, resolve};
 use super::error::EngineError;
 use super::session::{Session, Wish};
 use super::transport::Transport;
@@ -124,6 +125,40 @@ pub fn start(
     config: SourceConfig,
     lanes: EngineLanes,
 ) -> EngineHandle {
+    start_kept(runtime, config, lanes, None)
+}
+
+/// Starts the source for the simulated host: the same code over connections in memory.
+///
+/// # Errors
+/// None today: the endpoint has no certificates.
+pub fn start_simulated(
+    runtime: &tokio::runtime::Handle,
+    demo: DemoHost,
+    lanes: EngineLanes,
+) -> Result<EngineHandle, EngineError> {
+    let config = SourceConfig {
+        host: HostId::default(),
+        asked: Asked::default(),
+        env: Env::of(&[], std::path::Path::new("/")),
+    };
+    let endpoint = Endpoint::simulated(demo);
+    let docker = Docker::new(Transport::to(&endpoint)?, config.host);
+    let kept = Kept {
+        endpoint,
+        docker,
+        listed: false,
+        memory: super::session::Memory::default(),
+    };
+    Ok(start_kept(runtime, config, lanes, Some(kept)))
+}
+
+fn start_kept(
+    runtime: &tokio::runtime::Handle,
+    config: SourceConfig,
+    lanes: EngineLanes,
+    kept: Option<Kept>,
+) -> EngineHandle {
     let (wishes, wished) = mpsc::unbounded_channel();
     let shared = Arc::new(Shared {
         lanes,
@@ -131,13 +166,17 @@ pub fn start(
         demand: Mutex::default(),
         demand_changed: Notify::new(),
     });
-    runtime.spawn(run(config, Arc::clone(&shared), wished));
+    runtime.spawn(run(config, Arc::clone(&shared), wished, kept));
     EngineHandle { shared, wishes }
 }
 
 /// Connects, and connects again, until nobody holds the handle.
-async fn run(config: SourceConfig, shared: Arc<Shared>, mut wishes: mpsc::UnboundedReceiver<Wish>) {
-    let mut kept: Option<Kept> = None;
+async fn run(
+    config: SourceConfig,
+    shared: Arc<Shared>,
+    mut wishes: mpsc::UnboundedReceiver<Wish>,
+    mut kept: Option<Kept>,
+) {
     let mut wait = BACKOFF.0;
     loop {
         let begun = Instant::now();
@@ -259,6 +298,7 @@ fn about(endpoint: &Endpoint) -> EngineInfo {
         context: endpoint.context.clone(),
         chosen_by: endpoint.chosen_by.clone(),
         remote_by_nature: endpoint.is_remote(),
+        simulated: matches!(endpoint.target, Target::Simulated(_)),
         ..EngineInfo::default()
     }
 }

@@ -25,6 +25,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
+use crate::demo::DemoHost;
+
 use super::endpoint::{Endpoint, Target};
 use super::error::EngineError;
 use super::ssh::SshDialer;
@@ -56,6 +58,20 @@ pub trait Dialer: Send + Sync + std::fmt::Debug {
     fn dial(&self) -> Dialing<'_>;
     /// How long one may take.
     fn timeout(&self) -> Duration;
+}
+
+/// Opens in-memory streams to the simulated host.
+#[derive(Debug)]
+struct DemoDialer(DemoHost);
+
+impl Dialer for DemoDialer {
+    fn dial(&self) -> Dialing<'_> {
+        Box::pin(async { Ok(Box::new(self.0.connect()) as BoxDuplex) })
+    }
+
+    fn timeout(&self) -> Duration {
+        CONNECT_TIMEOUT
+    }
 }
 
 /// Where connections go.
@@ -132,6 +148,7 @@ impl Transport {
                 config: Arc::new(material.client_config()?),
             },
             Target::Ssh(target) => Address::Dialed(Arc::new(SshDialer::to(target.clone()))),
+            Target::Simulated(host) => Address::Dialed(Arc::new(DemoDialer(host.clone()))),
         }))
     }
 

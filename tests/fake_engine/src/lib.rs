@@ -6,6 +6,7 @@
 //! written by hand: only so can each of its bytes be wrong. A thread a connection; nothing runs after
 //! [`FakeEngine`] is dropped.
 
+mod answer;
 mod fault;
 mod http;
 mod route;
