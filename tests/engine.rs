@@ -16,6 +16,8 @@ mod host_docker;
 mod host_stats;
 #[path = "engine/host_trees.rs"]
 mod host_trees;
+#[path = "engine/host_v2.rs"]
+mod host_v2;
 
 #[path = "support/procfs.rs"]
 mod procfs;

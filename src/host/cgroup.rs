@@ -15,6 +15,12 @@ use super::read;
 /// Rounds between two readings of what seldom changes (limits; and everything while no process has run).
 const SELDOM: u32 = 5;
 
+/// memory.stat costs the kernel more than all else together. It is read again when usage has moved by a
+/// 64th, and by more than the kernel's own play (it charges in lots of 64 pages for each CPU), since it was
+/// read, and every few rounds: between, inactive cache is off by no more than that.
+const MEMORY_MOVED: u64 = 64;
+const MEMORY_PLAY_BYTES: u64 = 1 << 20;
+
 /// Rounds between two searches for the file that counts block I/O, while none does.
 const BLOCK_IO_AGAIN: u32 = 30;
 
@@ -98,8 +104,10 @@ pub struct CgroupFiles {
     pids: Option<Numbers>,
     network: Option<Numbers>,
     last: Reading,
-    memory_raw: Option<u64>,
-    inactive: Option<u64>,
+    /// Inactive file cache, and the usage when it was read.
+    inactive: Option<(u64, u64)>,
+    /// Whether there is an interface but loopback, as last seen.
+    connected: bool,
     round: u32,
 }
 
@@ -120,8 +128,8 @@ impl CgroupFiles {
             pids: Numbers::open(dirs.pids.as_ref(), "pids.current", "pids.current", keep),
             network: network.and_then(|path| Numbers::at(path, false, keep)),
             last: Reading::default(),
-            memory_raw: None,
             inactive: None,
+            connected: true,
             round: 0,
         }
     }
@@ -142,6 +150,7 @@ impl CgroupFiles {
             },
         };
         let due = self.round.is_multiple_of(SELDOM);
+        let even = self.round.is_multiple_of(2);
         self.round = self.round.wrapping_add(1);
         if cpu_ns.is_some() && cpu_ns == self.last.cpu_ns && !due {
             return Some(self.last);
@@ -149,14 +158,20 @@ impl CgroupFiles {
         let mut reading = Reading {
             cpu_ns,
             memory_used_bytes: self.memory_used(buffer, due),
-            pids: first(self.pids.as_ref(), buffer),
             ..self.last
         };
         self.read_io(&mut reading, buffer);
-        self.read_network(&mut reading, buffer);
-        if let Some(numbers) = &self.oom {
-            let bytes = numbers.read(buffer).unwrap_or_default();
-            reading.oom_kills = read::field(bytes, b"oom_kill");
+        if due || self.connected {
+            self.read_network(&mut reading, buffer);
+        }
+        // Counts of processes and of kills can wait a round.
+        if even || due {
+            reading.pids = first(self.pids.as_ref(), buffer);
+        }
+        if !even || due {
+            reading.oom_kills = self.oom.as_ref().and_then(|numbers| {
+                read::field(numbers.read(buffer).unwrap_or_default(), b"oom_kill")
+            });
         }
         if due {
             let limit = self
@@ -176,27 +191,31 @@ impl CgroupFiles {
         (!nothing).then_some(reading)
     }
 
-    /// memory.stat is long and costs the kernel most of all; it is read again only when usage changed.
     fn memory_used(&mut self, buffer: &mut Vec<u8>, due: bool) -> Option<u64> {
         let raw = first(self.memory.as_ref(), buffer)?;
-        if due || self.memory_raw != Some(raw) {
+        let moved = self.inactive.is_none_or(|(_, then)| {
+            raw.abs_diff(then) > MEMORY_PLAY_BYTES.max(then / MEMORY_MOVED)
+        });
+        if due || moved {
             self.inactive = self.memory_stat.as_ref().and_then(|numbers| {
                 let key: &[u8] = if numbers.v2 {
                     b"inactive_file"
                 } else {
                     b"total_inactive_file"
                 };
-                read::field(numbers.read(buffer).ok()?, key)
+                Some((read::field(numbers.read(buffer).ok()?, key)?, raw))
             });
         }
-        self.memory_raw = Some(raw);
-        let inactive = self.inactive?;
+        let (inactive, _) = self.inactive?;
         Some(raw.checked_sub(inactive).unwrap_or(raw))
     }
 
     fn read_io(&mut self, reading: &mut Reading, buffer: &mut Vec<u8>) {
-        let uncounted = self.last.block_read_bytes.is_none();
-        if uncounted && self.round.is_multiple_of(BLOCK_IO_AGAIN) {
+        let uncounted = self.round > 1 && self.last.block_read_bytes.is_none();
+        if uncounted {
+            if !self.round.is_multiple_of(BLOCK_IO_AGAIN) {
+                return;
+            }
             let dir = self.io_dir.as_ref();
             self.io = dir.and_then(|dir| block_io(dir, self.keep));
         }
@@ -212,12 +231,21 @@ impl CgroupFiles {
         reading.block_write_bytes = sums.map(|s| s.1);
     }
 
-    fn read_network(&self, reading: &mut Reading, buffer: &mut Vec<u8>) {
+    fn read_network(&mut self, reading: &mut Reading, buffer: &mut Vec<u8>) {
         let Some(numbers) = &self.network else { return };
         let sums = numbers.read(buffer).ok().and_then(net_dev);
-        reading.network_rx_bytes = sums.map(|s| s.0);
-        reading.network_tx_bytes = sums.map(|s| s.1);
+        self.connected = sums.is_none_or(|s| s.interfaces > 0);
+        reading.network_rx_bytes = sums.map(|s| s.received);
+        reading.network_tx_bytes = sums.map(|s| s.sent);
     }
+}
+
+/// Sums over the interfaces but loopback.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Network {
+    interfaces: u32,
+    received: u64,
+    sent: u64,
 }
 
 fn first(numbers: Option<&Numbers>, buffer: &mut Vec<u8>) -> Option<u64> {
@@ -289,10 +317,10 @@ fn io_stat(bytes: &[u8]) -> (u64, u64) {
     (read, written)
 }
 
-/// `net/dev`: after two lines of heading `name: received-bytes … (8 columns) sent-bytes …`. Received and sent
-/// over all interfaces but loopback; `None` where this is no such file.
-fn net_dev(bytes: &[u8]) -> Option<(u64, u64)> {
-    let (mut received, mut sent) = (0u64, 0u64);
+/// `net/dev`: after two lines of heading `name: received-bytes … (8 columns) sent-bytes …`; `None` where this
+/// is no such file.
+fn net_dev(bytes: &[u8]) -> Option<Network> {
+    let mut sums = Network::default();
     let mut rows = lines(bytes);
     rows.next()?;
     rows.next()?;
@@ -304,10 +332,11 @@ fn net_dev(bytes: &[u8]) -> Option<(u64, u64)> {
             continue;
         }
         let mut counts = words(counts.get(1..)?);
-        received = received.saturating_add(read::number(counts.next()?)?);
-        sent = sent.saturating_add(read::number(counts.nth(7)?)?);
+        sums.interfaces += 1;
+        sums.received = sums.received.saturating_add(read::number(counts.next()?)?);
+        sums.sent = sums.sent.saturating_add(read::number(counts.nth(7)?)?);
     }
-    Some((received, sent))
+    Some(sums)
 }
 
 /// The main process's `net/dev`, or `None` where it lives in the host's network: its counters would be the
@@ -470,6 +499,37 @@ mod tests {
     }
 
     #[test]
+    fn inactive_cache_is_read_again_when_usage_moves() {
+        let root = tree(&[
+            ("cpu.stat", "usage_usec 1\n"),
+            ("memory.current", "100000000\n"),
+            ("memory.stat", "inactive_file 10000000\n"),
+        ]);
+        let mut files = CgroupFiles::open(&dirs(root.path(), true), None, true);
+        let mut buffer = Vec::new();
+        let mut at = |second: u32, current: &str, inactive: &str| {
+            let write = |name: &str, text: String| {
+                std::fs::write(root.path().join(name), text).unwrap();
+            };
+            write("cpu.stat", format!("usage_usec {second}\n"));
+            write("memory.current", format!("{current}\n"));
+            write("memory.stat", format!("inactive_file {inactive}\n"));
+            files.read(&mut buffer).unwrap().memory_used_bytes
+        };
+        assert_eq!(at(2, "100000000", "10000000"), Some(90_000_000));
+        // A little more: the cache is taken over. Much more: it is read.
+        assert_eq!(at(3, "101000000", "11000000"), Some(91_000_000));
+        assert_eq!(at(4, "200000000", "110000000"), Some(90_000_000));
+        assert_eq!(at(5, "200000000", "50000000"), Some(90_000_000));
+        assert_eq!(at(6, "200000000", "50000000"), Some(90_000_000));
+        assert_eq!(
+            at(7, "200000000", "50000000"),
+            Some(150_000_000),
+            "after five rounds"
+        );
+    }
+
+    #[test]
     fn block_io_that_nobody_counts_is_not_zero() {
         let root = tree(&[
             ("blkio.throttle.io_service_bytes_recursive", "Total 0\n"),
@@ -490,9 +550,16 @@ mod tests {
 
     #[test]
     fn net_dev_tells_nothing_from_nonsense() {
-        assert_eq!(net_dev(NET.as_bytes()), Some((1010, 2020)));
+        let sums = |interfaces, received, sent| {
+            Some(Network {
+                interfaces,
+                received,
+                sent,
+            })
+        };
+        assert_eq!(net_dev(NET.as_bytes()), sums(2, 1010, 2020));
         assert_eq!(net_dev(b""), None);
-        assert_eq!(net_dev(b"a\nb\n"), Some((0, 0)));
+        assert_eq!(net_dev(b"a\nb\n"), sums(0, 0, 0));
         assert_eq!(net_dev(b"a\nb\neth0: x\n"), None);
         assert_eq!(net_dev(b"a\nb\nno colon\n"), None);
     }
