@@ -12,8 +12,14 @@ use std::path::{Path, PathBuf};
 use super::mounts::{ContainerDirs, Dir};
 use super::read;
 
-/// Rounds between two readings of what seldom changes (limits; and everything while no process has run).
+/// Rounds between two readings of everything while no process of the container has run.
 const SELDOM: u32 = 5;
+
+/// Rounds between two readings of inactive cache where usage stands, and of a network of loopback alone.
+const RARELY: u32 = 10;
+
+/// Rounds between two readings of the memory limit (`docker update` changes it).
+const LIMIT_AGAIN: u32 = 30;
 
 /// memory.stat costs the kernel more than all else together. It is read again when usage has moved by a
 /// 64th, and by more than the kernel's own play (it charges in lots of 64 pages for each CPU), since it was
@@ -150,18 +156,20 @@ impl CgroupFiles {
             },
         };
         let due = self.round.is_multiple_of(SELDOM);
+        let rare = self.round.is_multiple_of(RARELY);
         let even = self.round.is_multiple_of(2);
+        let limit_due = self.round.is_multiple_of(LIMIT_AGAIN);
         self.round = self.round.wrapping_add(1);
         if cpu_ns.is_some() && cpu_ns == self.last.cpu_ns && !due {
             return Some(self.last);
         }
         let mut reading = Reading {
             cpu_ns,
-            memory_used_bytes: self.memory_used(buffer, due),
+            memory_used_bytes: self.memory_used(buffer, rare),
             ..self.last
         };
         self.read_io(&mut reading, buffer);
-        if due || self.connected {
+        if rare || self.connected {
             self.read_network(&mut reading, buffer);
         }
         // Counts of processes and of kills can wait a round.
@@ -173,7 +181,7 @@ impl CgroupFiles {
                 read::field(numbers.read(buffer).unwrap_or_default(), b"oom_kill")
             });
         }
-        if due {
+        if limit_due {
             let limit = self
                 .memory_limit
                 .as_ref()
@@ -522,11 +530,8 @@ mod tests {
         assert_eq!(at(4, "200000000", "110000000"), Some(90_000_000));
         assert_eq!(at(5, "200000000", "50000000"), Some(90_000_000));
         assert_eq!(at(6, "200000000", "50000000"), Some(90_000_000));
-        assert_eq!(
-            at(7, "200000000", "50000000"),
-            Some(150_000_000),
-            "after five rounds"
-        );
+        let later = (7..13).map(|second| at(second, "200000000", "50000000"));
+        assert_eq!(later.last(), Some(Some(150_000_000)), "after ten rounds");
     }
 
     #[test]
