@@ -1,4 +1,12 @@
 //! Tests against the fakes: the fake engine, the fake NVML, described procfs and sysfs trees.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a failed test says so by panicking"
+)]
 
 #[path = "support/nvml.rs"]
 #[allow(dead_code, reason = "support for more tests than those here")]
@@ -12,5 +20,19 @@ mod fake_engine;
 mod demo_engine;
 #[path = "fakes/demo_faults.rs"]
 mod demo_faults;
+#[path = "fakes/gpu_absence.rs"]
+mod gpu_absence;
 #[path = "fakes/gpu_basic.rs"]
 mod gpu_basic;
+#[path = "fakes/gpu_faults.rs"]
+mod gpu_faults;
+#[path = "fakes/gpu_metrics.rs"]
+mod gpu_metrics;
+#[path = "fakes/gpu_mig.rs"]
+mod gpu_mig;
+#[path = "fakes/gpu_release.rs"]
+mod gpu_release;
+#[path = "fakes/gpu_soak.rs"]
+mod gpu_soak;
+#[path = "fakes/gpu_xid.rs"]
+mod gpu_xid;

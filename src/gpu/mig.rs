@@ -3,10 +3,10 @@
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::{Device, Nvml};
 
+use super::progress::Progress;
 use super::raw::{Buffers, ListKind, ListVersion, Lists, RawProcess, instance_ids, memory_v1};
 use super::session::clean;
 use super::track::{Metric, Track};
-use super::visit::Progress;
 use crate::model::{GpuKey, GpuMemory, GpuUuid, MigInstance};
 
 /// A GPU has at most seven compute instances; the number NVML tells is not believed beyond this.

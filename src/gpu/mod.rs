@@ -9,19 +9,29 @@
 //! the life of an opening. While GPUs are lost NVML is opened anew from time to time, so that one that comes back
 //! is seen.
 
+#![allow(
+    clippy::vec_box,
+    reason = "what is remembered of a GPU goes from thread to thread by its address"
+)]
+
+mod fault;
 mod kmsg;
 mod mig;
+mod nvrm;
 mod pci;
 mod picture;
 mod problem;
 mod processes;
+mod progress;
 mod raw;
+mod rounds;
 mod session;
 mod supervisor;
 mod track;
 mod visit;
 mod worker;
 mod xid;
+mod xid_table;
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
@@ -32,6 +42,7 @@ use crate::lanes::{Queue, Slot, Waker};
 use crate::model::{DriverStatus, GpuSnapshot, HostId, Stamp, XidEvent};
 
 use supervisor::{Message, Supervisor};
+pub use xid_table::{XidExplanation, XidSeverity, explain};
 
 /// Where and how often to look.
 #[derive(Debug, Clone)]

@@ -105,14 +105,14 @@ fn not_loaded(text: &str, place: Place<'_>) -> Problem {
     };
     let remedy = if wrong_class {
         "name a library of this machine's architecture with --nvml PATH"
+    } else if !missing {
+        "name the driver's libnvidia-ml.so.1 with --nvml PATH"
     } else if place.in_container {
         IN_CONTAINER
-    } else if missing && place.on_bus == 0 {
+    } else if place.on_bus == 0 {
         "on a machine with an NVIDIA GPU install its driver; without one the container views work all the same"
-    } else if missing {
-        "install the NVIDIA driver (its package with libnvidia-ml.so.1), or name the library with --nvml PATH"
     } else {
-        "name the driver's libnvidia-ml.so.1 with --nvml PATH"
+        "install the NVIDIA driver (its package with libnvidia-ml.so.1), or name the library with --nvml PATH"
     };
     problem("the NVIDIA driver library cannot be loaded", why, remedy)
 }

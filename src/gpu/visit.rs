@@ -1,8 +1,6 @@
 //! One visit to one GPU: all that is asked in a round.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
 
 use nvml_wrapper::enum_wrappers::device::{
     Clock, EccCounter, MemoryError, PerformanceState, TemperatureSensor, TemperatureThreshold,
@@ -13,6 +11,8 @@ use nvml_wrapper::structs::device::FieldId;
 use nvml_wrapper::sys_exports::field_id::NVML_FI_DEV_MEMORY_TEMP;
 use nvml_wrapper::{Device, Nvml};
 
+use super::fault::{blames_gpu, ends_visit, is_for_ever, state_for};
+use super::progress::Progress;
 use super::session::{Session, clean};
 use super::track::{Metric, Track, forget_readings};
 use super::{mig, pci, processes, raw};
@@ -20,65 +20,6 @@ use crate::model::{
     ComputeCapability, Ecc, GpuKey, GpuMemory, GpuState, GpuUuid, ProcessKind, RemappedRows, Stamp,
     ThrottleReasons,
 };
-
-/// How far a visit is, for the supervisor to see whether a call hangs.
-#[derive(Debug, Default)]
-pub(super) struct Progress {
-    /// Milliseconds on the monotonic clock when the present call began, plus 1; 0: no call is under way.
-    call_began: AtomicU64,
-    /// The same for the visit.
-    visit_began: AtomicU64,
-    /// Index of the GPU visited.
-    index: AtomicU32,
-    /// Milliseconds that the last visit took, plus 1.
-    took: AtomicU64,
-}
-
-impl Progress {
-    /// A visit begins.
-    pub fn begin(&self, index: u32) {
-        let now = millis();
-        self.index.store(index, Ordering::Relaxed);
-        self.call_began.store(now, Ordering::Relaxed);
-        self.visit_began.store(now, Ordering::Release);
-    }
-
-    /// The next call begins.
-    pub fn next_call(&self) {
-        self.call_began.store(millis(), Ordering::Relaxed);
-    }
-
-    /// The visit is over.
-    pub fn end(&self) {
-        let begun = self.visit_began.load(Ordering::Relaxed);
-        let took = millis().saturating_sub(begun) + 1;
-        self.took.store(took, Ordering::Relaxed);
-        self.call_began.store(0, Ordering::Relaxed);
-        self.visit_began.store(0, Ordering::Release);
-    }
-
-    /// How long the last visit took.
-    pub fn took(&self) -> Option<Duration> {
-        let millis = self.took.load(Ordering::Relaxed).checked_sub(1)?;
-        Some(Duration::from_millis(millis))
-    }
-
-    /// Index of the GPU under visit, and milliseconds since the visit and since the present call began.
-    pub fn now(&self) -> Option<(u32, u64, u64)> {
-        let visit = self.visit_began.load(Ordering::Acquire);
-        if visit == 0 {
-            return None;
-        }
-        let call = self.call_began.load(Ordering::Relaxed).max(visit);
-        let now = millis();
-        let index = self.index.load(Ordering::Relaxed);
-        Some((index, now.saturating_sub(visit), now.saturating_sub(call)))
-    }
-}
-
-fn millis() -> u64 {
-    u64::try_from(Stamp::now().mono.as_millis()).unwrap_or(u64::MAX - 1) + 1
-}
 
 /// Asks one GPU. What went wrong is in the track's `gpu.state` afterwards.
 pub(super) fn visit<'n>(
@@ -323,10 +264,17 @@ impl<'n> Visit<'_, 'n> {
             .map(|mode| Arc::from(mode_word(&format!("{mode:?}"))));
         track.gpu.persistence_mode =
             self.get(track, Metric::Persistence, |_, d| d.is_in_persistent_mode());
-        self.health(track);
-        track.gpu.mig_mode = self
+        let mig_mode = self
             .get(track, Metric::MigMode, |_, d| d.mig_mode())
             .map(|mode| mode.current != 0);
+        if mig_mode != track.gpu.mig_mode {
+            // What MIG takes away comes back with its end.
+            for metric in [Metric::Utilization, Metric::Samples, Metric::RemappedRows] {
+                track.unsupported.remove(metric);
+            }
+            track.gpu.mig_mode = mig_mode;
+        }
+        self.health(track);
         if track.gpu.mig_mode == Some(true) && self.broken.is_none() {
             mig::read_layout(self.nvml, self.device, self.progress, track);
             mig::read_memory(self.device, self.progress, track);
@@ -349,15 +297,9 @@ impl<'n> Visit<'_, 'n> {
             volatile_uncorrected: volatile,
             aggregate_uncorrected: aggregate,
         });
-        // Not supported while MIG is on, and again once it is off.
-        if track.gpu.mig_mode == Some(true) {
-            track.gpu.remapped_rows = None;
-            track.unsupported.remove(Metric::RemappedRows);
-        } else {
-            track.gpu.remapped_rows = self
-                .get(track, Metric::RemappedRows, raw::remapped_rows)
-                .map(|(pending, failed)| RemappedRows { pending, failed });
-        }
+        track.gpu.remapped_rows = self
+            .get(track, Metric::RemappedRows, raw::remapped_rows)
+            .map(|(pending, failed)| RemappedRows { pending, failed });
     }
 
     /// Who holds memory, and who is busy.
@@ -494,71 +436,4 @@ fn mode_word(debug: &str) -> String {
         word.push(c);
     }
     word
-}
-
-/// The metric is not to be had for as long as NVML stays open.
-fn is_for_ever(error: &NvmlError) -> bool {
-    matches!(
-        error,
-        NvmlError::NotSupported
-            | NvmlError::FunctionNotFound
-            | NvmlError::FailedToLoadSymbol(_)
-            // Struct version unknown to this driver; deprecated and taken away.
-            | NvmlError::UnexpectedVariant(25 | 26)
-    )
-}
-
-/// No further call to this GPU makes sense in this visit.
-fn ends_visit(error: &NvmlError) -> bool {
-    matches!(
-        error,
-        NvmlError::GpuLost
-            | NvmlError::ResetRequired
-            | NvmlError::Uninitialized
-            | NvmlError::InvalidArg
-            | NvmlError::UnexpectedVariant(28)
-    )
-}
-
-/// The error is about the GPU, not about one metric.
-fn blames_gpu(error: &NvmlError) -> bool {
-    !matches!(
-        error,
-        NvmlError::NotFound | NvmlError::NoData | NvmlError::UnexpectedVariant(_)
-    )
-}
-
-/// The state that an error of the whole GPU means.
-fn state_for(error: &NvmlError) -> GpuState {
-    match error {
-        NvmlError::GpuLost => GpuState::Lost(
-            "the driver says that it has fallen off the bus or cannot be reached".to_owned(),
-        ),
-        NvmlError::UnexpectedVariant(28) => {
-            GpuState::Lost("the driver no longer finds it".to_owned())
-        }
-        NvmlError::ResetRequired => GpuState::Error(
-            "it must be reset before use: sudo nvidia-smi --gpu-reset -i INDEX".to_owned(),
-        ),
-        NvmlError::NoPermission => {
-            GpuState::Error("no permission to use it (check its /dev/nvidia* device)".to_owned())
-        }
-        NvmlError::OperatingSystem => GpuState::Error(
-            "the operating system's device rules keep us from it (cgroup)".to_owned(),
-        ),
-        NvmlError::InsufficientPower => GpuState::Error(
-            "its power cables are not connected properly".to_owned(),
-        ),
-        NvmlError::IrqIssue => GpuState::Error("the kernel has trouble with its interrupts".to_owned()),
-        NvmlError::InvalidArg | NvmlError::Uninitialized => {
-            GpuState::Error("the driver no longer knows its handle; it is being looked up anew".to_owned())
-        }
-        NvmlError::UnexpectedVariant(code) => {
-            GpuState::Error(format!("the driver answers with code {code}"))
-        }
-        NvmlError::Unknown => GpuState::Error(
-            "the driver answers \"unknown error\" to everything (its devices may have been taken away)".to_owned(),
-        ),
-        error => GpuState::Error(format!("the driver answers \"{error}\"")),
-    }
 }

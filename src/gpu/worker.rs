@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use nvml_wrapper::Device;
 
+use super::progress::Progress;
 use super::session::Session;
 use super::supervisor::Message;
 use super::track::Track;
-use super::visit::{Progress, visit};
+use super::visit::visit;
 
 /// Index told as progress while NVML itself is asked, not a GPU.
 pub(super) const NO_GPU: u32 = u32::MAX;

@@ -200,7 +200,6 @@ pub fn gpus() -> GpuSnapshot {
         ],
         notice: None,
         xid_note: Some("Xid events: from NVML; earlier ones from the kernel log".into()),
-        notice: None,
     }
 }
 

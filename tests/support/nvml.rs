@@ -133,7 +133,9 @@ impl Source {
             self.waker.wait(Some(Duration::from_millis(100)));
             if let Some(snapshot) = self.lanes.snapshot.take() {
                 if wanted(&snapshot) {
-                    println!("{what}: after {:?}", begin.elapsed());
+                    if what != "a snapshot" {
+                        println!("{what}: after {:?}", begin.elapsed());
+                    }
                     return snapshot;
                 }
                 last = Some(snapshot);

@@ -15,6 +15,7 @@ pub type Answer = Result<(), Code>;
 pub const UNINITIALIZED: Code = 1;
 pub const INVALID_ARGUMENT: Code = 2;
 pub const NOT_SUPPORTED: Code = 3;
+pub const NO_PERMISSION: Code = 4;
 pub const NOT_FOUND: Code = 6;
 pub const INSUFFICIENT_SIZE: Code = 7;
 pub const TIMEOUT: Code = 10;

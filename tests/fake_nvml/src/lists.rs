@@ -74,6 +74,9 @@ macro_rules! lists {
             out: *mut $entry,
         ) -> Code {
             device_call(device, stringify!($name), |scenario, gpu, mig| {
+                if gpu.mig_denied && gpu.mig == Some(true) && mig.is_none() {
+                    return Err(NO_PERMISSION);
+                }
                 let processes = listed(gpu, mig, $graphics);
                 if scenario.wide_processes && stringify!($name).ends_with("_v3") {
                     let wide = processes.into_iter().map(|p| WideProcess {

@@ -103,6 +103,8 @@ pub struct Gpu {
     /// MIG compute instances, in slot order.
     #[serde(rename = "instance")]
     pub instances: Vec<Mig>,
+    /// Under MIG the whole GPU's process lists answer `NO_PERMISSION`, as for an unprivileged user.
+    pub mig_denied: bool,
     /// Processes on it.
     #[serde(rename = "process")]
     pub processes: Vec<Process>,
