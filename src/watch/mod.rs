@@ -3,8 +3,11 @@
 
 mod charts;
 mod io;
+mod simulated;
+mod start;
 mod world;
 
 pub use charts::{ContainerChart, GpuChart, Series};
 pub use io::IoThread;
+pub use start::{Control, Watch, WatchConfig};
 pub use world::{Changes, Locality, Rates, Row, World};

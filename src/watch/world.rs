@@ -312,6 +312,22 @@ impl World {
         }
     }
 
+    /// Folds a round of the engine's own statistics, for containers that are not proven to run here.
+    pub fn engine_usage(&mut self, snapshot: UsageSnapshot, now: Stamp) -> Changes {
+        self.usage_interval_ms = Some(snapshot.interval_ms);
+        for usage in snapshot.entries {
+            if let Some(row) = self.rows.get_mut(&usage.key).filter(|row| !row.local) {
+                row.rates = rates(row.usage.as_ref(), &usage);
+                row.usage = Some(usage);
+            }
+        }
+        self.chart(now);
+        Changes {
+            visible: true,
+            targets: false,
+        }
+    }
+
     /// Folds an Xid event; the same one told by NVML and the kernel log is kept once.
     pub fn xid(&mut self, event: XidEvent) -> Changes {
         let twice = self.xids.iter().any(|old| same_xid(old, &event));
