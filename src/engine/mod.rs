@@ -28,7 +28,6 @@ pub use endpoint::{Asked, Env};
 pub use error::EngineError;
 pub use source::{EngineHandle, EngineLanes, SourceConfig};
 
-use crate::demo::{DemoEngine, DemoError};
 use crate::model::{
     Container, ContainerCommand, ContainerDetail, ContainerKey, ContainerUsage, Image, ImageId,
 };
@@ -38,16 +37,6 @@ use crate::model::{
 pub enum Engine {
     /// A real one.
     Docker(Docker),
-    /// The simulated one.
-    Demo(DemoEngine),
-}
-
-/// The simulated engine refuses with a real one's status and words.
-fn refused(error: DemoError) -> EngineError {
-    EngineError::Status {
-        code: error.status,
-        message: error.message,
-    }
 }
 
 impl Engine {
@@ -55,7 +44,6 @@ impl Engine {
     pub async fn list(&self) -> Result<Vec<Container>, EngineError> {
         match self {
             Self::Docker(docker) => Ok(docker.list().await?.0.containers),
-            Self::Demo(demo) => demo.list().await.map_err(refused),
         }
     }
 
@@ -63,7 +51,6 @@ impl Engine {
     pub async fn inspect(&self, key: ContainerKey) -> Result<ContainerDetail, EngineError> {
         match self {
             Self::Docker(docker) => docker.inspect(key).await,
-            Self::Demo(demo) => demo.inspect(key).await.map_err(refused),
         }
     }
 
@@ -71,7 +58,6 @@ impl Engine {
     pub async fn inspect_json(&self, key: ContainerKey) -> Result<serde_json::Value, EngineError> {
         match self {
             Self::Docker(docker) => docker.inspect_json(key).await,
-            Self::Demo(demo) => demo.inspect_json(key).await.map_err(refused),
         }
     }
 
@@ -82,7 +68,6 @@ impl Engine {
     ) -> Result<serde_json::Value, EngineError> {
         match self {
             Self::Docker(docker) => docker.inspect_image_json(image).await,
-            Self::Demo(demo) => demo.inspect_image_json(image).await.map_err(refused),
         }
     }
 
@@ -90,7 +75,6 @@ impl Engine {
     pub async fn images(&self) -> Result<Vec<Image>, EngineError> {
         match self {
             Self::Docker(docker) => docker.images().await,
-            Self::Demo(demo) => demo.images().await.map_err(refused),
         }
     }
 
@@ -98,10 +82,6 @@ impl Engine {
     pub async fn usage(&self, key: ContainerKey) -> Result<Option<ContainerUsage>, EngineError> {
         match self {
             Self::Docker(docker) => docker.usage(key).await,
-            Self::Demo(demo) => {
-                let all = demo.usage().await.map_err(refused)?;
-                Ok(all.entries.into_iter().find(|usage| usage.key == key))
-            }
         }
     }
 
@@ -113,7 +93,6 @@ impl Engine {
     ) -> Result<(), EngineError> {
         match self {
             Self::Docker(docker) => docker.act(key, command).await,
-            Self::Demo(demo) => demo.act(key, command).await.map_err(refused),
         }
     }
 }

@@ -3,7 +3,6 @@
 
 mod charts;
 mod io;
-mod simulated;
 mod start;
 mod world;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use crate::demo::{self, DemoEngine, DemoHost, DemoLanes, DemoThread};
+use crate::demo::{self, DemoHost, DemoLanes, DemoThread};
 use crate::engine::{Asked, Engine, EngineHandle, EngineLanes, Env, SourceConfig, source};
 use crate::gpu::{self, GpuConfig, GpuHandle, GpuLanes};
 use crate::host::{self, HostConfig, HostHandle, HostLanes, HostTargets};
@@ -19,7 +19,6 @@ use crate::model::{
 use crate::trace::{Kind, Trace};
 
 use super::io::IoThread;
-use super::simulated;
 use super::world::{Changes, Locality, World};
 
 /// Engine news kept for a slow reader; beyond, the whole list is asked for again.
@@ -74,79 +73,52 @@ impl Lanes {
     }
 }
 
-/// The sources behind the lanes.
+/// The machine behind the lanes.
 #[derive(Debug)]
-enum Sources {
-    Real {
-        engine: EngineHandle,
-        gpus: GpuHandle,
-        host: HostHandle,
-    },
-    Simulated {
-        host: DemoHost,
-        thread: DemoThread,
-    },
+enum Machine {
+    Real { gpus: GpuHandle, host: HostHandle },
+    Simulated { host: DemoHost, thread: DemoThread },
 }
 
 /// What may be asked of the sources, from any thread; clones share them.
 #[derive(Debug, Clone)]
 pub struct Control {
-    sources: Arc<Sources>,
-    runtime: Handle,
-    news: Queue<EngineNews>,
+    engine: EngineHandle,
+    machine: Arc<Machine>,
 }
 
 impl Control {
     /// The engine's connection; `None` until it first answered.
     pub fn engine(&self) -> Option<Engine> {
-        match &*self.sources {
-            Sources::Real { engine, .. } => engine.engine(),
-            Sources::Simulated { host, .. } => Some(Engine::Demo(DemoEngine::new(host.clone()))),
-        }
+        self.engine.engine()
     }
 
     /// Asks for the whole list again.
     pub fn relist(&self) {
-        match &*self.sources {
-            Sources::Real { engine, .. } => engine.relist(),
-            Sources::Simulated { host, .. } => {
-                let (engine, news) = (DemoEngine::new(host.clone()), self.news.clone());
-                self.runtime
-                    .spawn(async move { simulated::list(&engine, &news).await });
-            }
-        }
+        self.engine.relist();
     }
 
     /// Asks for the images; they come as news.
     pub fn fetch_images(&self) {
-        match &*self.sources {
-            Sources::Real { engine, .. } => engine.fetch_images(),
-            Sources::Simulated { host, .. } => {
-                let (engine, news) = (DemoEngine::new(host.clone()), self.news.clone());
-                self.runtime
-                    .spawn(async move { simulated::images(&engine, &news).await });
-            }
-        }
+        self.engine.fetch_images();
     }
 
     /// Which containers' rows are on the screen, most wanted first: whose statistics are asked of an
     /// engine that is elsewhere.
     pub fn set_visible(&self, keys: Vec<ContainerKey>) {
-        if let Sources::Real { engine, .. } = &*self.sources {
-            engine.set_visible(keys);
-        }
+        self.engine.set_visible(keys);
     }
 
     /// Lets go of NVML, or takes it again.
     pub fn release_gpus(&self, release: bool) {
-        if let Sources::Real { gpus, .. } = &*self.sources {
+        if let Machine::Real { gpus, .. } = &*self.machine {
             gpus.release(release);
         }
     }
 
     /// Changes the time between two rounds.
     pub fn set_interval(&self, interval: Duration) {
-        if let Sources::Real { gpus, host, .. } = &*self.sources {
+        if let Machine::Real { gpus, host } = &*self.machine {
             gpus.set_interval(interval);
             host.set_interval(interval);
         }
@@ -157,9 +129,9 @@ impl Control {
     /// # Errors
     /// The reason in words: it ended, its pid is another's now, or it may not be signalled.
     pub fn signal_process(&self, process: &ProcKey, signal: Signal) -> Result<(), String> {
-        match &*self.sources {
-            Sources::Real { .. } => host::signal_process(*process, signal),
-            Sources::Simulated { host, .. } => {
+        match &*self.machine {
+            Machine::Real { .. } => host::signal_process(*process, signal),
+            Machine::Simulated { host, .. } => {
                 let sent = host.signal_process(process, signal, Stamp::now());
                 self.kick();
                 sent.map_err(|error| error.to_string())
@@ -169,7 +141,7 @@ impl Control {
 
     /// Shows an action's effect on the simulated host at once; the real one tells by itself.
     pub fn kick(&self) {
-        if let Sources::Simulated { thread, .. } = &*self.sources {
+        if let Machine::Simulated { thread, .. } = &*self.machine {
             thread.kick();
         }
     }
@@ -197,14 +169,9 @@ impl Watch {
         let io = IoThread::start()?;
         let lanes = Lanes::new(waker);
         let runtime = io.handle().clone();
-        let sources = match config.demo {
+        let control = match config.demo {
             Some(seed) => Self::simulated(seed, &lanes, &runtime)?,
             None => Self::real(&config, &lanes, &runtime),
-        };
-        let control = Control {
-            sources: Arc::new(sources),
-            runtime,
-            news: lanes.news.clone(),
         };
         Ok(Self {
             lanes,
@@ -216,7 +183,7 @@ impl Watch {
         })
     }
 
-    fn real(config: &WatchConfig, lanes: &Lanes, runtime: &Handle) -> Sources {
+    fn real(config: &WatchConfig, lanes: &Lanes, runtime: &Handle) -> Control {
         let id = HostId::default();
         let engine = source::start(
             runtime,
@@ -257,12 +224,23 @@ impl Watch {
                 xids: lanes.xids.clone(),
             },
         );
-        Sources::Real { engine, gpus, host }
+        Control {
+            engine,
+            machine: Arc::new(Machine::Real { gpus, host }),
+        }
     }
 
-    fn simulated(seed: u64, lanes: &Lanes, runtime: &Handle) -> io::Result<Sources> {
+    fn simulated(seed: u64, lanes: &Lanes, runtime: &Handle) -> io::Result<Control> {
         let host = DemoHost::new(seed, Stamp::now());
-        runtime.spawn(simulated::run(host.clone(), lanes.news.clone()));
+        let engine = source::start_simulated(
+            runtime,
+            host.clone(),
+            EngineLanes {
+                news: lanes.news.clone(),
+                usage: lanes.engine_usage.clone(),
+            },
+        )
+        .map_err(io::Error::other)?;
         let thread = demo::start(
             host.clone(),
             DemoLanes {
@@ -273,7 +251,10 @@ impl Watch {
                 xids: lanes.xids.clone(),
             },
         )?;
-        Ok(Sources::Simulated { host, thread })
+        Ok(Control {
+            engine,
+            machine: Arc::new(Machine::Simulated { host, thread }),
+        })
     }
 
     /// For effects, from any thread.
@@ -324,7 +305,7 @@ impl Watch {
 
     /// Tells the host thread which containers and pids to look at.
     fn aim(&mut self, world: &World) {
-        let Sources::Real { host, .. } = &*self.control.sources else {
+        let Machine::Real { host, .. } = &*self.control.machine else {
             return;
         };
         let targets = HostTargets {
@@ -350,9 +331,7 @@ impl Watch {
     /// Statistics come from cgroup files where containers are proven to run here, from the engine
     /// otherwise; from nobody while that is still being found out.
     fn choose_statistics(&mut self, world: &World) {
-        let Sources::Real { engine, .. } = &*self.control.sources else {
-            return;
-        };
+        let engine = &self.control.engine;
         let wanted =
             world.locality == Locality::Elsewhere && matches!(world.engine, EngineStatus::Up(_));
         if wanted != self.stats_from_engine {
