@@ -3,15 +3,18 @@
 //! No bollard or hyper type leaves this module. [`Engine`] is the one seam: a real engine or the simulated
 //! one.
 
+pub mod attach;
 mod context;
 mod convert;
 mod docker;
 pub mod endpoint;
 mod error;
 mod events;
+pub mod exec;
 mod grant;
 mod info;
 mod json;
+pub mod logs;
 mod problem;
 mod sampler;
 mod session;

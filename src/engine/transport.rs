@@ -152,6 +152,14 @@ impl Transport {
         }))
     }
 
+    /// The Unix socket it goes to, if it is one.
+    pub fn socket(&self) -> Option<&std::path::Path> {
+        match &self.inner.address {
+            Address::Unix(path) => Some(path),
+            _ => None,
+        }
+    }
+
     /// Sends a request and waits for the head of its answer, whatever its status, at most `deadline`;
     /// connecting, where it is needed, has its own limit. The body comes as the engine sends it: bound it with [`read_body`].
     pub async fn request(

@@ -10,6 +10,7 @@ mod cells;
 mod command;
 pub mod frame;
 mod lane;
+mod live;
 mod matcher;
 mod reader;
 pub mod sgr;
@@ -22,6 +23,7 @@ pub use command::{
 };
 pub use frame::Stream;
 pub use lane::{LaneDrained, LogLane};
+pub use live::LiveTail;
 pub use matcher::{Matcher, PatternKind};
 pub use reader::{Before, LogReader, Skip};
 pub use stamp::LineTime;
