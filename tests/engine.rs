@@ -18,6 +18,12 @@ mod host_stats;
 mod host_trees;
 #[path = "engine/host_v2.rs"]
 mod host_v2;
+#[path = "engine/logs_rig.rs"]
+mod logs_rig;
+#[path = "engine/logs_service.rs"]
+mod logs_service;
+#[path = "engine/logs_shell.rs"]
+mod logs_shell;
 
 #[path = "support/procfs.rs"]
 mod procfs;

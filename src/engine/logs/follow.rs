@@ -18,6 +18,8 @@ use super::request::{Body, LogEngine, Part, second};
 
 /// Messages asked for at first.
 const FIRST: u64 = 2000;
+/// Bytes read in one go, before the screen is told and others have their turn.
+const TURN: usize = 128 * 1024;
 /// Between two tries: the first wait, doubled up to the last.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(4));
 
@@ -188,6 +190,8 @@ impl Follower {
         let mut batch = LineBatch::default();
         let mut shown = String::new();
         let resumed = std::sync::Arc::clone(&self.shared.resumed);
+        // A TTY shows its unfinished line from the start on.
+        self.watch(engine, facts, &reader, &mut attachment);
         let end = loop {
             let data = tokio::select! {
                 biased;
@@ -203,13 +207,18 @@ impl Follower {
                 Some(Ok(data)) => Some(data),
             };
             let mut failed = None;
+            let mut turn = 0;
             while let Some(bytes) = data.take() {
+                turn += bytes.len();
                 let before = reader.messages();
                 let shared = &self.shared;
                 reader.push(&bytes, &mut |line| keep(shared, &mut batch, line));
                 shared
                     .depth
                     .fetch_add(reader.messages() - before, Ordering::Relaxed);
+                if turn >= TURN {
+                    break; // a flood leaves time for the rest, too
+                }
                 data = match body.ready().await {
                     Some(Ok(bytes)) => Some(bytes),
                     Some(Err(error)) => {

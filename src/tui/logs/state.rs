@@ -202,6 +202,16 @@ impl LogsState {
         &self.buffer
     }
 
+    /// The unfinished line under them.
+    pub fn live(&self) -> Option<&LiveLine> {
+        self.live.as_ref()
+    }
+
+    /// What the source of a container's log does.
+    pub fn status(&self, source: usize) -> Option<&LogStatus> {
+        self.source.status.get(source)
+    }
+
     /// The number of the open log: news of another is dropped.
     pub fn generation(&self) -> u64 {
         self.generation
