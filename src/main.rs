@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-use midwatch::cli::args::{self, Command, Refusal};
-use midwatch::cli::{self, Exit};
+use midwatch::cli::args::{self, Command, ConfigCommand, Refusal};
+use midwatch::cli::{self, Exit, lists};
 use midwatch::model::Problem;
+use midwatch::tui;
 
 fn main() -> ExitCode {
     let exit = match args::parse(std::env::args_os()) {
@@ -28,6 +29,11 @@ fn run(cli: &args::Cli) -> Result<Exit, Problem> {
         Some(Command::Completions { shell }) => {
             cli::print(&args::completions(*shell)).map(|()| Exit::Done)
         }
-        _ => Ok(Exit::Unknown),
+        Some(Command::Ps { all, json }) => lists::run_ps(&cli.global, *all, *json),
+        Some(Command::Gpus { json }) => lists::run_gpus(&cli.global, *json),
+        Some(Command::Config {
+            command: ConfigCommand::Print,
+        }) => cli::print(tui::config::default_text().as_bytes()).map(|()| Exit::Done),
+        None => Ok(Exit::Unknown),
     }
 }

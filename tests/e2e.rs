@@ -4,13 +4,24 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stderr,
     reason = "a test may panic: that is how it fails"
 )]
 
 #[path = "e2e/cli_commands.rs"]
 mod cli_commands;
+#[path = "e2e/cli_lists.rs"]
+mod cli_lists;
 #[path = "e2e/cli_picture.rs"]
 mod cli_picture;
+#[path = "support/docker.rs"]
+mod docker;
+#[allow(
+    dead_code,
+    reason = "support code, not all of it is used in every test binary"
+)]
+#[path = "support/nvml.rs"]
+mod nvml;
 #[allow(
     dead_code,
     reason = "support code, not all of it is used in every test binary"

@@ -51,7 +51,9 @@ pub fn watch_config(global: &GlobalArgs, interval: Duration) -> Result<WatchConf
 /// # Errors
 /// The engine cannot be asked.
 pub fn run_ps(global: &GlobalArgs, all: bool, as_json: bool) -> Result<Exit, Problem> {
-    let world = hear(global, |world, began, now| ready::ps(world, all, began, now))?;
+    let world = hear(global, |world, began, now| {
+        ready::ps(world, all, began, now)
+    })?;
     if as_json {
         print(&json::document(&ps::document(&world, all))?)?;
     } else {
@@ -87,11 +89,12 @@ fn hear(
 ) -> Result<World, Problem> {
     let began = Stamp::now();
     let waker = Waker::new();
-    let mut watch = Watch::start(watch_config(global, ROUND)?, &waker).map_err(|error| Problem {
-        what: "cannot start the sources".to_owned(),
-        why: error.to_string(),
-        remedy: "See whether the system gives threads (`ulimit -u`)".to_owned(),
-    })?;
+    let mut watch =
+        Watch::start(watch_config(global, ROUND)?, &waker).map_err(|error| Problem {
+            what: "cannot start the sources".to_owned(),
+            why: error.to_string(),
+            remedy: "See whether the system gives threads (`ulimit -u`)".to_owned(),
+        })?;
     let mut world = World::new(HostId::default());
     let hear = |world: &mut World, timeout| {
         waker.wait(Some(timeout));
@@ -99,6 +102,8 @@ fn hear(
         watch.drain(world, now);
         now
     };
-    gather::gather(&mut world, began, hear, |world, now| verdict(world, began, now))?;
+    gather::gather(&mut world, began, hear, |world, now| {
+        verdict(world, began, now)
+    })?;
     Ok(world)
 }

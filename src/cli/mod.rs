@@ -8,6 +8,7 @@ mod format;
 pub mod gather;
 pub mod gpus;
 mod json;
+pub mod lists;
 pub mod ps;
 pub mod ready;
 mod table;

@@ -32,7 +32,7 @@ pub enum Kind {
     /// A lane: how much was waiting when it was drained.
     Lane,
     /// Something was dropped.
-    Dropped,
+    Drop,
     /// A moment worth a line: start, first list, first frame, a key.
     Mark,
 }
@@ -44,7 +44,7 @@ impl Kind {
             Self::Source => "source",
             Self::Frame => "frame",
             Self::Lane => "lane",
-            Self::Dropped => "drop",
+            Self::Drop => "drop",
             Self::Mark => "mark",
         }
     }

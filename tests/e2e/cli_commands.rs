@@ -85,3 +85,16 @@ fn a_reader_who_leaves_early_is_no_error() {
     let (code, _, err) = told(&child.wait_with_output().unwrap());
     assert_eq!((code, err.as_str()), (0, ""));
 }
+
+#[test]
+fn the_default_configuration_is_printed_and_accepted() {
+    let (code, text, err) = run(&["config", "print"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    let read = midwatch::tui::config::Config::parse(&text, "printed").unwrap();
+    let plain = midwatch::tui::config::Config::parse("", "empty").unwrap();
+    assert_eq!(
+        format!("{read:?}"),
+        format!("{plain:?}"),
+        "the printed file is the default"
+    );
+}

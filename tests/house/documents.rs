@@ -1,6 +1,6 @@
 //! What the documents promise is what is there.
 
-use midwatch::tui::{KeyPress, Keymap, Mode};
+use midwatch::tui::{Action, KeyPress, Keymap, Mode, config};
 
 use crate::scan::{read, root};
 
@@ -131,4 +131,27 @@ fn the_readmes_keys_are_the_default_keys() {
     for (key, _) in key_rows(&readme, "in the lists") {
         assert!(key.parse::<KeyPress>().is_ok(), "{key}");
     }
+}
+
+/// Actions whose name is not in the text as a key of its own.
+fn missing_actions(text: &str) -> Vec<&'static str> {
+    let named = |name: &str| {
+        text.lines().any(|line| {
+            let line = line.trim_start_matches(['#', ' ']);
+            line.strip_prefix(name)
+                .is_some_and(|rest| rest.trim_start().starts_with('='))
+        })
+    };
+    Action::ALL
+        .iter()
+        .map(|action| action.name())
+        .filter(|name| !named(name))
+        .collect()
+}
+
+#[test]
+fn the_default_configuration_lists_every_action() {
+    assert_eq!(missing_actions("").len(), Action::ALL.len());
+    assert!(!missing_actions("# quit = [\"q\"]").contains(&"quit"));
+    assert_eq!(missing_actions(&config::default_text()), [""; 0]);
 }

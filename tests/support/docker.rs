@@ -16,7 +16,9 @@ impl Docker {
     /// The engine; `None` is a loud skip, and a failure where `MIDWATCH_REQUIRE_ENGINE=1`.
     /// `prefix` begins the names of the test's containers.
     pub fn for_test(prefix: &str) -> Option<Self> {
-        let named = std::env::var("MIDWATCH_TEST_ENGINE").ok().filter(|s| !s.is_empty());
+        let named = std::env::var("MIDWATCH_TEST_ENGINE")
+            .ok()
+            .filter(|s| !s.is_empty());
         let Some(socket) = named else {
             assert_ne!(
                 std::env::var("MIDWATCH_REQUIRE_ENGINE").as_deref(),
@@ -28,7 +30,11 @@ impl Docker {
         };
         let socket = socket.trim_start_matches("unix://").to_owned();
         let prefix = format!("{prefix}-{}", std::process::id());
-        Some(Self { socket, prefix, made: std::sync::Mutex::default() })
+        Some(Self {
+            socket,
+            prefix,
+            made: std::sync::Mutex::default(),
+        })
     }
 
     /// `unix://…`.
