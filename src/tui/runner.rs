@@ -46,6 +46,11 @@ pub trait Backend: Send + Sync + 'static {
     fn signal_process(&self, process: &ProcKey, signal: Signal) -> Result<(), String>;
     /// Asks the log service.
     fn log(&self, command: LogCommand);
+    /// Ends every attachment to a container before this returns: nothing may be attached to while this
+    /// process does not read (suspended, or the terminal in other hands).
+    fn hold_logs(&self);
+    /// Attaching may begin again.
+    fn resume_logs(&self);
     /// Opens a shell (`bash`, else `sh`) in the container, with a terminal of this size.
     fn open_shell(
         &self,

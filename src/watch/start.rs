@@ -85,6 +85,7 @@ enum Machine {
 pub struct Control {
     engine: EngineHandle,
     machine: Arc<Machine>,
+    news: Queue<EngineNews>,
 }
 
 impl Control {
@@ -101,6 +102,11 @@ impl Control {
     /// Asks for the images; they come as news.
     pub fn fetch_images(&self) {
         self.engine.fetch_images();
+    }
+
+    /// Brings news into the world as though the engine's source had.
+    pub fn news(&self, news: EngineNews) {
+        self.news.push(news);
     }
 
     /// Which containers' rows are on the screen, most wanted first: whose statistics are asked of an
@@ -227,6 +233,7 @@ impl Watch {
         Control {
             engine,
             machine: Arc::new(Machine::Real { gpus, host }),
+            news: lanes.news.clone(),
         }
     }
 
@@ -254,6 +261,7 @@ impl Watch {
         Ok(Control {
             engine,
             machine: Arc::new(Machine::Simulated { host, thread }),
+            news: lanes.news.clone(),
         })
     }
 

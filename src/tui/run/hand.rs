@@ -46,6 +46,7 @@ impl<A: App, B: Backend> Running<'_, A, B> {
         if !resumable() {
             return;
         }
+        self.runner.backend().hold_logs();
         self.input.park();
         self.screen.hold(REST);
         self.session.pause();
@@ -54,6 +55,7 @@ impl<A: App, B: Backend> Running<'_, A, B> {
             self.continues += 1;
         }
         self.come_back();
+        self.runner.backend().resume_logs();
     }
 
     /// Takes the terminal again and draws everything anew; nothing is asked of the terminal.
@@ -103,6 +105,7 @@ impl<A: App, B: Backend> Running<'_, A, B> {
                 return;
             }
         };
+        self.runner.backend().hold_logs();
         self.input.park();
         self.screen.hold(REST);
         let result = match self.session.hand_over() {
@@ -116,6 +119,7 @@ impl<A: App, B: Backend> Running<'_, A, B> {
         self.screen.release();
         self.resize(Stamp::now());
         self.owed = true;
+        self.runner.backend().resume_logs();
         self.runner.outcomes().push(Outcome::ShellEnded(result));
     }
 

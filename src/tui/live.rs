@@ -1,0 +1,146 @@
+//! The dashboard's services: the sources behind [`Watch`], the log service, shells.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+
+use super::event::Event;
+use super::run::Feed;
+use super::runner::{Backend, ShellStream};
+use crate::engine::exec::{Exec, TerminalSize};
+use crate::engine::logs::{LogService, LogSetup};
+use crate::engine::Engine;
+use crate::lanes::Waker;
+use crate::logs::{LogCommand, LogLane};
+use crate::model::{ContainerKey, EngineNews, ProcKey, Signal, Stamp};
+use crate::trace::{Kind, Trace};
+use crate::watch::{Changes, Control, Watch, World};
+
+/// What effects may ask for.
+pub struct Services {
+    control: Control,
+    logs: LogService,
+    term: String,
+}
+
+impl Services {
+    /// The services beside a watch, and what feeds the loop from both. `procfs` is where the log service
+    /// proves that a container runs here before it attaches.
+    pub fn new(watch: Watch, procfs: PathBuf, waker: Waker, trace: Trace) -> (Self, LiveFeed) {
+        let lane = LogLane::new(waker);
+        let control = watch.control().clone();
+        let provider = {
+            let control = control.clone();
+            Arc::new(move || control.engine())
+        };
+        let logs = LogService::start(
+            watch.runtime(),
+            LogSetup {
+                engine: provider,
+                lane: lane.clone(),
+                procfs,
+            },
+        );
+        let services = Self {
+            control,
+            logs,
+            term: std::env::var("TERM").unwrap_or_else(|_| "xterm".to_owned()),
+        };
+        (services, LiveFeed { watch, lane, trace })
+    }
+}
+
+impl Backend for Services {
+    fn engine(&self) -> Option<Engine> {
+        self.control.engine()
+    }
+
+    fn news(&self, news: EngineNews) {
+        self.control.news(news);
+    }
+
+    fn relist(&self) {
+        self.control.relist();
+    }
+
+    fn release_gpus(&self, release: bool) {
+        self.control.release_gpus(release);
+    }
+
+    fn signal_process(&self, process: &ProcKey, signal: Signal) -> Result<(), String> {
+        self.control.signal_process(process, signal)
+    }
+
+    fn log(&self, command: LogCommand) {
+        self.logs.send(command);
+    }
+
+    fn hold_logs(&self) {
+        self.logs.hold();
+    }
+
+    fn resume_logs(&self) {
+        self.logs.resume();
+    }
+
+    fn open_shell(
+        &self,
+        key: ContainerKey,
+        cols: u16,
+        rows: u16,
+    ) -> BoxFuture<'static, Result<ShellStream, String>> {
+        let engine = self.control.engine();
+        let term = self.term.clone();
+        async move {
+            let Some(Engine::Docker(docker)) = engine else {
+                return Err("the engine is not connected".to_owned());
+            };
+            let size = TerminalSize {
+                columns: cols,
+                rows,
+            };
+            let exec = Exec::shell(&docker, key, size, &term)
+                .await
+                .map_err(|error| error.to_string())?;
+            let control = exec.control();
+            let runtime = tokio::runtime::Handle::current();
+            let (output, input) = exec.split();
+            Ok(ShellStream {
+                output: Box::new(output),
+                input: Box::new(input),
+                resize: Box::new(move |columns, rows| {
+                    let control = control.clone();
+                    runtime.spawn(async move {
+                        // A program that has just ended has no size to set.
+                        let _ = control.resize(TerminalSize { columns, rows }).await;
+                    });
+                }),
+            })
+        }
+        .boxed()
+    }
+}
+
+/// Brings the sources' news and the log's into the loop.
+#[derive(Debug)]
+pub struct LiveFeed {
+    watch: Watch,
+    lane: LogLane,
+    trace: Trace,
+}
+
+impl Feed for LiveFeed {
+    fn drain(&mut self, world: &mut World, now: Stamp) -> Changes {
+        self.watch.drain(world, now)
+    }
+
+    fn events(&mut self, _now: Stamp, into: &mut Vec<Event>) {
+        let drained = self.lane.drain();
+        if drained.dropped > 0 {
+            self.trace.count(Kind::Drop, "log-lines", drained.dropped);
+        }
+        into.extend(drained.news.into_iter().map(|n| Event::Logs(Box::new(n))));
+    }
+}
