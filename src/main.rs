@@ -34,6 +34,6 @@ fn run(cli: &args::Cli) -> Result<Exit, Problem> {
         Some(Command::Config {
             command: ConfigCommand::Print,
         }) => cli::print(tui::config::default_text().as_bytes()).map(|()| Exit::Done),
-        None => Ok(Exit::Unknown),
+        None => cli::dashboard::run(&cli.global),
     }
 }

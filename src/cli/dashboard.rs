@@ -69,11 +69,13 @@ pub fn run(global: &GlobalArgs) -> Result<Exit, Problem> {
         kept.unwrap_or_else(|| PathBuf::from("midwatch-preferences.toml")),
     );
     let mut dashboard = Dashboard { state, theme };
-    let (reason, stats) = run::run(&mut dashboard, &mut feed, &runner, &waker, &options)
-        .map_err(|error| Problem {
-            what: "the dashboard cannot run here".to_owned(),
-            why: error.to_string(),
-            remedy: "`midwatch ps` and `midwatch gpus` print without a terminal".to_owned(),
+    let (reason, stats) =
+        run::run(&mut dashboard, &mut feed, &runner, &waker, &options).map_err(|error| {
+            Problem {
+                what: "the dashboard cannot run here".to_owned(),
+                why: error.to_string(),
+                remedy: "`midwatch ps` and `midwatch gpus` print without a terminal".to_owned(),
+            }
         })?;
     trace.count(Kind::Frame, "frames", stats.frames);
     trace.count(Kind::Frame, "bytes", stats.bytes);
@@ -111,7 +113,9 @@ fn state_config(global: &GlobalArgs, config: &Config, kept: Option<&PathBuf>) ->
 fn preferences(path: &PathBuf) -> Preferences {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Preferences::default(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Preferences::default();
+        }
         Err(error) => {
             complain(&ignored(path, error.to_string()));
             return Preferences::default();

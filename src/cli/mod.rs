@@ -4,6 +4,7 @@
 //! who closes the other end early (`| head`) ends us quietly.
 
 pub mod args;
+pub mod dashboard;
 mod format;
 pub mod gather;
 pub mod gpus;
@@ -28,6 +29,8 @@ pub enum Exit {
     Usage,
     /// It could not be found out.
     Unknown,
+    /// The dashboard ended with this status (128 and the number of a signal, as shells have it).
+    Ended(u8),
 }
 
 impl Exit {
@@ -38,6 +41,7 @@ impl Exit {
             Self::No => 1,
             Self::Usage => 2,
             Self::Unknown => 3,
+            Self::Ended(code) => code,
         }
     }
 }

@@ -14,6 +14,7 @@ pub(crate) mod fixture;
 mod fmt;
 pub mod input;
 pub mod keymap;
+pub mod live;
 pub mod logs;
 pub mod preferences;
 pub mod run;
