@@ -11,7 +11,7 @@ use midwatch::logs::LogCommand;
 use midwatch::model::{ContainerId, ContainerKey, EngineNews, HostId, ProcKey, Signal, Stamp};
 use midwatch::tui::event::Event;
 use midwatch::tui::keymap::{Key, KeyPress};
-use midwatch::tui::run::{App, Feed, Options, run};
+use midwatch::tui::run::{App, ExitReason, Feed, Options, run};
 use midwatch::tui::runner::{Backend, Runner, ShellStream};
 use midwatch::tui::{Effect, Outcome};
 use midwatch::watch::{Changes, World};
@@ -224,7 +224,10 @@ fn probe() {
         note: String::new(),
     };
     let (reason, stats) = run(&mut app, &mut feed, &runner, &waker, &Options::detect()).unwrap();
-    println!("ended {reason:?} {stats:?}\r");
+    // Printing would wait for a stalled terminal, and panic at one that is gone.
+    if reason == ExitReason::Quit && !stats.stalled {
+        println!("ended {reason:?} {stats:?}\r");
+    }
     #[allow(clippy::exit, reason = "the probe is a program of its own")]
     std::process::exit(i32::from(reason.code()));
 }

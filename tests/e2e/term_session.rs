@@ -248,12 +248,12 @@ fn a_terminal_that_goes_away_ends_the_program_without_spinning() {
     drop(pair.slave);
     let pid = child.process_id().unwrap();
     let mut reader = pair.master.try_clone_reader().unwrap();
-    let mut seen = Vec::new();
+    let mut screen = vt100::Parser::new(24.try_into().unwrap(), 80.try_into().unwrap(), 0);
     let mut bytes = [0; 4096];
-    while !String::from_utf8_lossy(&seen).contains("probe 80x24") {
+    while !screen.screen().contents().contains("probe 80x24") {
         let n = reader.read(&mut bytes).unwrap();
         assert!(n > 0);
-        seen.extend_from_slice(&bytes[..n]);
+        screen.process(&bytes[..n]);
     }
     drop(reader);
     drop(pair.master);

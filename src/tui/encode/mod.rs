@@ -90,7 +90,7 @@ impl Encoder {
                 let nearest = left
                     .iter()
                     .enumerate()
-                    .min_by_key(|(_, run)| motion::cost(self.at, (run.start, run.row)))
+                    .min_by_key(|(_, run)| self.distance(run))
                     .map_or(0, |(i, _)| i);
                 // The rest stays in reading order, which the tie-break and later choices profit from.
                 if let Some(span) = runs.get_mut(next..=next + nearest) {
@@ -106,6 +106,17 @@ impl Encoder {
         }
         self.runs = runs;
         written
+    }
+
+    /// About how many bytes the way to a run takes: a gap may be written over.
+    fn distance(&self, run: &Run) -> usize {
+        let cost = motion::cost(self.at, (run.start, run.row));
+        match self.at {
+            Some((column, row)) if row == run.row && column <= run.start => {
+                cost.min(usize::from(run.start - column))
+            }
+            _ => cost,
+        }
     }
 
     fn row(buffer: &Buffer, row: u16) -> &[Cell] {

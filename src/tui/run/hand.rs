@@ -4,7 +4,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Signal, getpid, getppid, getsid, kill_current_process_group};
@@ -22,6 +22,8 @@ use crate::tui::session::Tty;
 
 /// How long a frame in the middle may take to be finished.
 const REST: Duration = Duration::from_millis(500);
+/// How long the news of having been continued may take.
+const CONTINUED: Duration = Duration::from_secs(1);
 /// How often a printer that the terminal makes wait looks whether it should give up.
 const STALL_TURN: Duration = Duration::from_millis(50);
 /// How long the last output of a shell may take to reach the terminal.
@@ -52,10 +54,33 @@ impl<A: App, B: Backend> Running<'_, A, B> {
         self.session.pause();
         // The group, as the terminal's own Ctrl-Z does it, so that a wrapper (sudo, time) stops too.
         if kill_current_process_group(Signal::STOP).is_ok() {
-            self.continues += 1;
+            self.until_continued();
         }
         self.come_back();
         self.runner.backend().resume_logs();
+    }
+
+    /// Another thread may take the signal, and this one run on for a moment before all stand still: only
+    /// the SIGCONT that follows proves that the stop is over.
+    fn until_continued(&mut self) {
+        let began = Instant::now();
+        while began.elapsed() < CONTINUED {
+            let inputs: Vec<Input> = self.input.drain().collect();
+            let mut continued = false;
+            for input in inputs {
+                match input {
+                    Input::Continued => continued = true,
+                    Input::End(_) | Input::Hangup => self.signal(input),
+                    _ => {}
+                }
+            }
+            if continued {
+                return;
+            }
+            self.waker.wait(Some(CONTINUED));
+        }
+        // It is still on its way.
+        self.continues += 1;
     }
 
     /// Takes the terminal again and draws everything anew; nothing is asked of the terminal.

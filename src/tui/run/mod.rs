@@ -152,6 +152,9 @@ pub fn run<A: App, F: Feed, B: Backend>(
     running.screen.hold(LAST_FRAME);
     let stats = running.screen.stats();
     session::leave();
+    if reason == ExitReason::Panicked {
+        session::wait_for_panic_message();
+    }
     Ok((reason, stats))
 }
 

@@ -13,7 +13,7 @@ use ratatui::layout::Rect;
 pub use clipboard::{Multiplexer, OSC52_LIMIT, TooLong, osc52};
 
 use super::encode::Encoder;
-use super::session::Tty;
+use super::session::{self, Tty};
 use super::theme::Capabilities;
 
 /// Larger frames are wrapped in a synchronized update (DEC mode 2026), whose 16 bytes smaller ones save.
@@ -32,7 +32,7 @@ pub struct ScreenStats {
     pub replaced: u64,
     /// Bytes written.
     pub bytes: u64,
-    /// Since when the terminal takes nothing; `None`: it does.
+    /// The terminal takes nothing at the moment.
     pub stalled: bool,
 }
 
@@ -229,12 +229,12 @@ impl Writer {
                 Ok(true) => {
                     inner.stats.frames += u64::from(framed && !self.bytes.is_empty());
                     inner.stats.bytes += self.bytes.len() as u64;
+                    inner.stats.stalled = false;
                 }
                 // Cut off in the middle: what the terminal shows is not known.
                 Ok(false) => inner.afresh = true,
                 Err(_) => inner.failed = true,
             }
-            inner.stats.stalled = false;
             inner.busy = false;
             drop(inner);
             self.shared.changed.notify_all();
@@ -276,11 +276,19 @@ impl Writer {
         }
     }
 
-    /// Writes everything; `false` where it was told to rest or stop while the terminal was stalled.
+    /// Writes everything; `false` where the terminal was left, or where it was told to rest or stop while
+    /// the terminal was stalled.
     fn write(&self) -> io::Result<bool> {
         let mut rest = self.bytes.as_slice();
         while !rest.is_empty() {
-            let n = self.tty.write_some(rest, STALL_TURN)?;
+            let taken = if self.tty.wait_writable(STALL_TURN)? {
+                session::write_now(&self.tty, rest)?
+            } else {
+                Some(0)
+            };
+            let Some(n) = taken else {
+                return Ok(false);
+            };
             rest = rest.get(n..).unwrap_or_default();
             if n == 0 {
                 let mut inner = self.shared.lock();

@@ -29,6 +29,9 @@ const AFTER_OTHERS: &[u8] = b"\x1b[?1l\x1b>\x1b(B\x0f\x1b[r";
 /// A terminal that takes nothing for so long is stalled; the process leaves without it.
 const PATIENCE: Duration = Duration::from_millis(250);
 
+/// How long the message of a panic, with its backtrace, may take.
+const MESSAGE: Duration = Duration::from_secs(2);
+
 struct Entered {
     tty: Tty,
     before: Termios,
@@ -36,6 +39,7 @@ struct Entered {
 
 static ENTERED: Mutex<Option<Entered>> = Mutex::new(None);
 static PANICKED: AtomicBool = AtomicBool::new(false);
+static PRINTED: AtomicBool = AtomicBool::new(false);
 static PANIC_WAKER: OnceLock<Waker> = OnceLock::new();
 
 /// The lock, taken even where its holder panicked, and given up where its holder hangs.
@@ -62,6 +66,24 @@ pub fn leave() {
     let _ = tcsetattr(tty.input(), OptionalActions::Now, &before);
 }
 
+/// Writes as much of `bytes` as the terminal takes now, if it is still entered; `None`: it was left, and
+/// nothing may follow the bytes that restored it.
+pub fn write_now(tty: &Tty, bytes: &[u8]) -> io::Result<Option<usize>> {
+    let guard = entered();
+    match guard.as_deref() {
+        Some(Some(_)) => tty.write_now(bytes).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Waits until the message of a panic is printed, a moment at most.
+pub fn wait_for_panic_message() {
+    let start = Instant::now();
+    while !PRINTED.load(Ordering::Acquire) && start.elapsed() < MESSAGE {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Whether any thread of the process has panicked since [`install_panic_hook`].
 pub fn panicked() -> bool {
     PANICKED.load(Ordering::Acquire)
@@ -78,6 +100,7 @@ pub fn install_panic_hook(waker: &Waker) {
             PANICKED.store(true, Ordering::Release);
             leave();
             before(info);
+            PRINTED.store(true, Ordering::Release);
             if let Some(waker) = PANIC_WAKER.get() {
                 waker.wake();
             }

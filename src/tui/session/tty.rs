@@ -96,21 +96,34 @@ impl Tty {
         (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col, size.ws_row))
     }
 
-    /// Writes some of `bytes`, waiting at most `wait` until the terminal takes any; 0 is "not now".
-    pub fn write_some(&self, bytes: &[u8], wait: Duration) -> io::Result<usize> {
+    /// Waits until the terminal takes bytes, at most `wait`; says whether it does.
+    pub fn wait_writable(&self, wait: Duration) -> io::Result<bool> {
         let mut fds = [PollFd::new(&self.output, PollFlags::OUT)];
         let timeout = Timespec::try_from(wait).ok();
         match poll(&mut fds, timeout.as_ref()) {
-            Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(0),
-            Ok(_) => {}
-            Err(error) => return Err(error.into()),
+            Ok(0) | Err(rustix::io::Errno::INTR) => Ok(false),
+            Ok(_) => Ok(true),
+            Err(error) => Err(error.into()),
         }
+    }
+
+    /// Writes as much of `bytes` as the terminal takes now; 0 is "not now".
+    pub fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
         let chunk = bytes.get(..bytes.len().min(CHUNK)).unwrap_or(bytes);
         match rustix::io::write(&self.output, chunk) {
             Ok(0) => Err(io::ErrorKind::WriteZero.into()),
             Ok(n) => Ok(n),
             Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => Ok(0),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Writes some of `bytes`, waiting at most `wait` until the terminal takes any; 0 is "not now".
+    pub fn write_some(&self, bytes: &[u8], wait: Duration) -> io::Result<usize> {
+        if self.wait_writable(wait)? {
+            self.write_now(bytes)
+        } else {
+            Ok(0)
         }
     }
 
