@@ -207,7 +207,7 @@ fn probe() {
     let runner = Runner::new(Arc::new(Services), handle, outcomes, false, preferences);
     let news = Queue::new(16, waker.clone());
     let mut feed = Scripted { news: news.clone() };
-    if let Some(hertz @ 1..) = busy.parse::<u32>().ok() {
+    if let Ok(hertz @ 1..) = busy.parse::<u32>() {
         std::thread::spawn(move || {
             loop {
                 news.push(());
