@@ -198,7 +198,6 @@ pub fn gpus() -> GpuSnapshot {
             process(1, 5002, 60 * GIB, 90),
             process(3, 7001, 39 * GIB, 60),
         ],
-        notice: None,
         xid_note: Some("Xid events: from NVML; earlier ones from the kernel log".into()),
     }
 }
