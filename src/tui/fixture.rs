@@ -9,7 +9,7 @@ use ratatui::layout::Rect;
 use super::state::{State, StateConfig};
 use super::{Event, Key, KeyPress, Theme, draw, update};
 use crate::model::*;
-use crate::watch::Changes;
+use crate::watch::{Changes, World};
 
 pub const GIB: u64 = 1 << 30;
 
@@ -293,18 +293,22 @@ pub fn engine() -> EngineInfo {
     }
 }
 
-/// A state of this size in which nothing was heard.
-pub fn blank(columns: u16, rows: u16) -> State {
-    let mut config = StateConfig::new(HostId(0));
-    config.size = (columns, rows);
-    let mut state = State::new(config, at(0));
-    state.world.host_report(HostReport {
+fn report() -> HostReport {
+    HostReport {
         hostname: "gpu-box-3".into(),
         cpus: 64,
         memory_total_bytes: Some(512 * GIB),
         memory_used_bytes: Some(120 * GIB),
         load_1m: Some(8.0),
-    });
+    }
+}
+
+/// A state of this size in which nothing was heard.
+pub fn blank(columns: u16, rows: u16) -> State {
+    let mut config = StateConfig::new(HostId(0));
+    config.size = (columns, rows);
+    let mut state = State::new(config, at(0));
+    state.world.host_report(report());
     told(&mut state, 0);
     state
 }
@@ -318,25 +322,36 @@ pub fn told(state: &mut State, second: u64) {
     update(state, Event::World(changes), at(second));
 }
 
+/// The night's world after 400 seconds.
+fn night_world() -> World {
+    static WORLD: std::sync::OnceLock<World> = std::sync::OnceLock::new();
+    let build = || {
+        let mut world = World::new(HostId(0));
+        world.host_report(report());
+        world.engine_news(EngineNews::Up(engine()), at(0));
+        world.engine_news(EngineNews::Listed(containers()), at(0));
+        world.proc_snapshot(procs());
+        for second in 0..400 {
+            let mut snapshot = gpus();
+            for gpu in &mut snapshot.gpus {
+                gpu.sampled = at(second);
+                if let Some(busy) = &mut gpu.gpu_percent {
+                    let wave = (second / 7 + u64::from(gpu.index.unwrap_or(0))) % 9;
+                    *busy = busy.saturating_sub(wave as u32 * (*busy / 30));
+                }
+            }
+            world.gpu_snapshot(snapshot, at(second));
+            world.usage_snapshot(usages(second), at(second));
+        }
+        world
+    };
+    WORLD.get_or_init(build).clone()
+}
+
 /// The night, live, with a short history.
 pub fn night(columns: u16, rows: u16) -> State {
     let mut state = blank(columns, rows);
-    let world = &mut state.world;
-    world.engine_news(EngineNews::Up(engine()), at(0));
-    world.engine_news(EngineNews::Listed(containers()), at(0));
-    world.proc_snapshot(procs());
-    for second in 0..400 {
-        let mut snapshot = gpus();
-        for gpu in &mut snapshot.gpus {
-            gpu.sampled = at(second);
-            if let Some(busy) = &mut gpu.gpu_percent {
-                let wave = (second / 7 + u64::from(gpu.index.unwrap_or(0))) % 9;
-                *busy = busy.saturating_sub(wave as u32 * (*busy / 30));
-            }
-        }
-        world.gpu_snapshot(snapshot, at(second));
-        world.usage_snapshot(usages(second), at(second));
-    }
+    state.world = night_world();
     told(&mut state, 400);
     state
 }

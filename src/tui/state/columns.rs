@@ -312,13 +312,13 @@ impl<'a> CellInput<'a> {
                 Tone::Dim
             }
         };
-        if container.health == Some(HealthState::Unhealthy) {
-            out.push_str(" unhealthy");
-            tone = Tone::Bad;
-        }
         let killed = self.row.usage.as_ref().and_then(|u| u.oom_kills);
         if let Some(killed) = killed.filter(|n| *n > 0) {
             put(out, format_args!(" OOM×{killed}"));
+            tone = Tone::Bad;
+        }
+        if container.health == Some(HealthState::Unhealthy) {
+            out.push_str(" unhealthy");
             tone = Tone::Bad;
         }
         tone

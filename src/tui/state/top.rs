@@ -72,8 +72,8 @@ pub struct Top {
     pub right: Vec<Segment>,
     pub banners: Vec<Banner>,
     pub strip: Vec<StripLine>,
-    /// One line in place of the strip: no driver, starting, released.
-    pub strip_message: Option<(String, String, Tone)>,
+    /// Before the strip: no driver, starting, released, or what the user should know of the whole.
+    pub strip_message: Option<Banner>,
     /// Who held a GPU when it last answered.
     pub last_holders: HashMap<GpuKey, String>,
     /// Something shown here grows older by the second.
@@ -231,8 +231,25 @@ impl Top {
                     LongAge(now.since(*since))
                 ),
             );
-            problem_text(&mut text, problem);
+            // Why first: the endpoint stands in the header too.
+            if problem.why.is_empty() {
+                push_clean(&mut text, &problem.what);
+            } else {
+                push_clean(&mut text, &problem.why);
+                text.push_str(" (");
+                push_clean(&mut text, &problem.what);
+                text.push(')');
+            }
             self.push_banner(Tone::Bad, text, &problem.remedy);
+        }
+        if let EngineStatus::Up(info) = &world.engine
+            && info.unreadable_rows > 0
+        {
+            let text = format!(
+                "{} rows of the engine's list could not be read and are not shown",
+                info.unreadable_rows
+            );
+            self.push_banner(Tone::Warn, text, "");
         }
         let no_gpus = world.gpus.as_ref().is_none_or(|g| g.gpus.is_empty());
         if no_gpus {
@@ -279,37 +296,38 @@ impl Top {
         self.strip_message = None;
         let mut lines = std::mem::take(&mut self.strip);
         lines.clear();
+        let plain = |text: &str, remedy: &str, tone| Banner {
+            tone,
+            text: text.to_owned(),
+            remedy: remedy.to_owned(),
+        };
         let Some(snapshot) = &world.gpus else {
-            self.strip_message = Some(("GPUs: loading NVML…".into(), String::new(), Tone::Dim));
+            self.strip_message = Some(plain("GPUs: loading NVML…", "", Tone::Dim));
             self.strip = lines;
             return;
         };
-        match &snapshot.driver {
-            DriverStatus::Down(problem) => {
-                let mut text = String::new();
-                problem_text(&mut text, problem);
-                let mut remedy = String::new();
-                push_clean(&mut remedy, &problem.remedy);
-                self.strip_message = Some((text, remedy, Tone::Warn));
-            }
-            DriverStatus::Starting => {
-                let text = "GPUs: loading NVML…".to_owned();
-                self.strip_message = Some((text, String::new(), Tone::Dim));
-            }
-            DriverStatus::Released => {
-                let text = "GPUs released: midwatch holds no NVML now".to_owned();
-                self.strip_message =
-                    Some((text, "the same key takes them again".into(), Tone::Warn));
-            }
-            DriverStatus::Up(_) if snapshot.gpus.is_empty() => {
-                self.strip_message = Some((
-                    "the driver is loaded and finds no GPU".into(),
-                    String::new(),
-                    Tone::Warn,
-                ));
-            }
-            DriverStatus::Up(_) => {}
-        }
+        let told = |problem: &Problem| {
+            let mut banner = plain("", "", Tone::Warn);
+            problem_text(&mut banner.text, problem);
+            push_clean(&mut banner.remedy, &problem.remedy);
+            banner
+        };
+        self.strip_message = match &snapshot.driver {
+            DriverStatus::Down(problem) => Some(told(problem)),
+            DriverStatus::Starting => Some(plain("GPUs: loading NVML…", "", Tone::Dim)),
+            DriverStatus::Released => Some(plain(
+                "GPUs released: midwatch holds no NVML now",
+                "the same key takes them again",
+                Tone::Warn,
+            )),
+            DriverStatus::Up(_) => match &snapshot.notice {
+                Some(notice) => Some(told(notice)),
+                None if snapshot.gpus.is_empty() => {
+                    Some(plain("the driver answers and finds no GPU", "", Tone::Warn))
+                }
+                None => None,
+            },
+        };
         let live = matches!(snapshot.driver, DriverStatus::Up(_));
         for gpu in &snapshot.gpus {
             let line = self.gpu_line(world, gpu, now, live, zone);

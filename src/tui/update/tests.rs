@@ -33,6 +33,15 @@ fn select(state: &mut State, name: &str) {
     panic!("{name} is not in the list");
 }
 
+/// The screen's words without frames and line ends, as a person reads them.
+fn words(text: &str) -> String {
+    let words = text.split(|c: char| c.is_whitespace() || "│─┌┐└┘".contains(c));
+    words
+        .filter(|w| !w.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
 fn acts(effects: &[Effect]) -> Vec<(Vec<ContainerKey>, ContainerCommand)> {
     effects
         .iter()
@@ -125,7 +134,7 @@ fn a_stop_asks_for_its_time_and_then_for_exactly_the_marked_set() {
     press(&mut state, Key::Enter, 402);
     let text = screen(&state);
     assert!(text.contains("Stop these 2 containers?"), "{text}");
-    assert!(text.contains("SIGKILL after 300 s"), "{text}");
+    assert!(words(&text).contains("SIGKILL after 300 s"), "{text}");
     assert!(text.contains("llama-sft (runs)") && text.contains("notebook (runs)"));
     // Enter alone is No.
     assert!(press(&mut state, Key::Enter, 402).is_empty());
@@ -203,7 +212,7 @@ fn removing_a_running_container_says_that_it_is_killed() {
         "{text}"
     );
     press(&mut state, Key::Char(' '), 402);
-    assert!(screen(&state).contains("anonymous volumes are removed too"));
+    assert!(screen(&state).contains("Anonymous volumes are removed too"));
     let ordered = acts(&type_keys(&mut state, "y", 403));
     let command = ContainerCommand::Remove {
         force: true,
@@ -482,7 +491,7 @@ fn images_are_fetched_when_looked_at() {
 #[test]
 fn nothing_grows_over_many_ticks() {
     let mut state = night(140, 40);
-    for second in 400..3000 {
+    for second in 400..1000 {
         state.world.gpu_snapshot(gpus(), at(second));
         state.world.usage_snapshot(usages(second), at(second));
         told(&mut state, second);

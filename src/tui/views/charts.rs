@@ -4,9 +4,9 @@ use ratatui::layout::Rect;
 
 use super::details::note;
 use crate::model::GpuKey;
-use crate::tui::fmt::{ABSENT, Bytes, Percent};
+use crate::tui::fmt::{ABSENT, Bytes, Percent, put};
 use crate::tui::state::{Page, State};
-use crate::tui::widgets::{Chart, Paint, Tone, chart};
+use crate::tui::widgets::{Chart, Paint, Tone, chart, width};
 use crate::watch::Series;
 
 /// Samples of the hour (ten seconds each) and of the five minutes (one second each).
@@ -227,50 +227,24 @@ fn draw_pane(state: &State, paint: &mut Paint<'_>, area: Rect, pane: &Pane<'_>) 
     ) + 1;
     match series.last() {
         Some(last) => {
-            x = value(
-                paint,
-                x,
-                y,
-                end.saturating_sub(x),
-                last,
-                pane.unit,
-                Tone::Strong,
-            );
+            let mut text = String::new();
+            push_value(&mut text, last, pane.unit);
+            x = paint.text(x, y, end.saturating_sub(x), &text, Tone::Strong);
         }
         None => x = paint.text(x, y, end.saturating_sub(x), ABSENT, Tone::Dim),
     }
-    let span = if fine { "5 min" } else { "1 h" };
-    x = paint.write(
-        x,
-        y,
-        end.saturating_sub(x),
-        Tone::Dim,
-        format_args!(" · {span}"),
-    );
+    let span = if fine { " · 5 min" } else { " · 1 h" };
+    x = piece(paint, x, y, end, span);
+    let mut text = String::new();
     if let Some(peak) = peak {
-        x = paint.text(x, y, end.saturating_sub(x), " · peak ", Tone::Dim);
-        x = value(
-            paint,
-            x,
-            y,
-            end.saturating_sub(x),
-            peak,
-            pane.unit,
-            Tone::Dim,
-        );
+        text.push_str(" · peak ");
+        push_value(&mut text, peak, pane.unit);
+        x = piece(paint, x, y, end, &text);
     }
-    if x + 12 < end {
-        let x = paint.text(x, y, end - x, " · top ", Tone::Dim);
-        value(
-            paint,
-            x,
-            y,
-            end.saturating_sub(x),
-            max,
-            pane.unit,
-            Tone::Dim,
-        );
-    }
+    text.clear();
+    text.push_str(" · top ");
+    push_value(&mut text, max, pane.unit);
+    piece(paint, x, y, end, &text);
     let area = Rect::new(
         area.x + 1,
         y + 1,
@@ -320,20 +294,20 @@ fn nice(peak: f32, unit: Unit) -> f32 {
     step
 }
 
-fn value(
-    paint: &mut Paint<'_>,
-    x: u16,
-    y: u16,
-    room: u16,
-    value: f32,
-    unit: Unit,
-    tone: Tone,
-) -> u16 {
+/// A piece of the title, if the whole of it fits.
+fn piece(paint: &mut Paint<'_>, x: u16, y: u16, end: u16, text: &str) -> u16 {
+    if x + width(text) > end {
+        return end;
+    }
+    paint.text(x, y, end - x, text, Tone::Dim)
+}
+
+fn push_value(out: &mut String, value: f32, unit: Unit) {
     let number = f64::from(value);
     match unit {
-        Unit::Percent => paint.write(x, y, room, tone, format_args!("{}", Percent(number))),
-        Unit::Bytes => paint.write(x, y, room, tone, format_args!("{}", Bytes(number))),
-        Unit::Watts => paint.write(x, y, room, tone, format_args!("{number:.0} W")),
-        Unit::Celsius => paint.write(x, y, room, tone, format_args!("{number:.0}°C")),
+        Unit::Percent => put(out, format_args!("{}", Percent(number))),
+        Unit::Bytes => put(out, format_args!("{}", Bytes(number))),
+        Unit::Watts => put(out, format_args!("{number:.0} W")),
+        Unit::Celsius => put(out, format_args!("{number:.0}°C")),
     }
 }

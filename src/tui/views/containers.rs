@@ -100,7 +100,9 @@ fn title(state: &State, paint: &mut Paint<'_>, area: Rect) {
         );
     }
     if state.stale() && !list.items.is_empty() {
-        if let Some(listed) = state.world.listed {
+        // The rows were kept true by events until the engine went away.
+        if let EngineStatus::Down { since: listed, .. } = &state.world.engine {
+            let listed = *listed;
             let age = crate::tui::fmt::LongAge(state.now.since(listed));
             paint.write(
                 x + 1,

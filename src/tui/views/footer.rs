@@ -6,7 +6,7 @@ use super::layout::Layout;
 use super::{Regions, Target};
 use crate::tui::Action;
 use crate::tui::keymap::Mode;
-use crate::tui::state::layers::{Layer, PromptKind};
+use crate::tui::state::layers::Layer;
 use crate::tui::state::{Focus, Page, State, Tab};
 use crate::tui::widgets::{Paint, Tone, width};
 
@@ -36,26 +36,93 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, region
         }
         x += 2;
     }
+    match dialog_hints(state) {
+        Some(hints) => {
+            for (actions, label) in hints {
+                x = dialog_hint(state, paint, x, mode, actions, label);
+            }
+        }
+        None => page_hints(state, paint, x, mode),
+    }
+    toasts(state, paint, area);
+}
+
+/// The keys of the dialog on top, several of one meaning together; `None` where none is open.
+fn dialog_hints(state: &State) -> Option<&'static [(&'static [Action], &'static str)]> {
+    use Action::{Back, Down, Enter, Left, Mark, Right, Up};
+    const TEXT: &[(&[Action], &str)] = &[(&[Enter], "keep"), (&[Back], "cancel")];
+    const MENU: &[(&[Action], &str)] = &[
+        (&[Up, Down], "move"),
+        (&[Enter], "choose"),
+        (&[Back], "close"),
+    ];
+    const READ: &[(&[Action], &str)] = &[(&[Up, Down], "scroll"), (&[Back], "close")];
+    const COLUMNS: &[(&[Action], &str)] = &[
+        (&[Up, Down], "move"),
+        (&[Mark], "show or hide"),
+        (&[Left, Right], "order"),
+        (&[Enter], "keep"),
+        (&[Back], "cancel"),
+    ];
+    const ASK: &[(&[Action], &str)] = &[
+        (&[Left, Right], "no or yes"),
+        (&[Enter], "answer"),
+        (&[Back], "no"),
+    ];
+    Some(match state.ui.layers.last() {
+        Some(Layer::Prompt(_)) => TEXT,
+        Some(Layer::Menu(_)) => MENU,
+        Some(Layer::Columns(_)) => COLUMNS,
+        Some(Layer::Confirm(_)) => ASK,
+        Some(Layer::Help { .. } | Layer::Message { .. }) => READ,
+        None if state.mode() == Mode::Input => TEXT,
+        None => return None,
+    })
+}
+
+fn dialog_hint(
+    state: &State,
+    paint: &mut Paint<'_>,
+    mut x: u16,
+    mode: Mode,
+    actions: &[Action],
+    label: &str,
+) -> u16 {
+    let y = paint.area().bottom() - 1;
+    let end = paint.area().right();
+    for action in actions {
+        if let Some((key, _)) = state.hints.get(mode, *action) {
+            x = paint.text(x, y, end.saturating_sub(x), key, Tone::Key) + 1;
+        }
+    }
+    paint.text(x, y, end.saturating_sub(x), label, Tone::Footer) + 2
+}
+
+/// The page's keys, and always the way to the help and out, at the right end.
+fn page_hints(state: &State, paint: &mut Paint<'_>, mut x: u16, mode: Mode) {
+    let always = [Action::Help, Action::Quit];
+    let needed: u16 = always.iter().map(|a| hint_width(state, mode, *a) + 2).sum();
+    let end = paint.area().right().saturating_sub(needed);
     for action in actions(state) {
-        if x >= area.right() {
+        if x + hint_width(state, mode, *action) >= end {
             break;
         }
         x = hint(state, paint, x, mode, *action, Tone::Footer);
     }
-    toasts(state, paint, area);
+    let mut x = end.max(x);
+    for action in always {
+        x = hint(state, paint, x, mode, action, Tone::Footer);
+    }
+}
+
+fn hint_width(state: &State, mode: Mode, action: Action) -> u16 {
+    let hint = state.hints.get(mode, action);
+    hint.map_or(0, |(key, label)| width(key) + 1 + width(label))
 }
 
 /// What is worth a hint now.
 fn actions(state: &State) -> &'static [Action] {
     use Action::*;
-    match state.ui.layers.last() {
-        Some(Layer::Prompt(prompt)) if prompt.kind == PromptKind::Filter => return &[Enter, Back],
-        Some(Layer::Columns(_)) => return &[Up, Down, Mark, Left, Right, Enter, Back],
-        Some(Layer::Confirm(_)) => return &[Left, Right, Enter, Back],
-        Some(Layer::Prompt(_)) => return &[Enter, Back],
-        Some(_) => return &[Up, Down, Enter, Back],
-        None => {}
-    }
     match (state.ui.page, state.ui.focus, state.tab()) {
         (Page::Containers, Focus::Details, Tab::Logs) => &[
             LogFollow,
@@ -65,16 +132,12 @@ fn actions(state: &State) -> &'static [Action] {
             LogWrap,
             LogSince,
             LogSave,
-            Help,
-            Quit,
         ],
-        (Page::Containers, Focus::Details, Tab::Processes) => &[KillProcess, Back, Help, Quit],
-        (_, Focus::Details, Tab::Env | Tab::Inspect) => {
-            &[Filter, ToggleSecrets, Copy, Zoom, Back, Help, Quit]
-        }
-        (Page::Gpus, Focus::List, _) => &[TabNext, ReleaseGpus, FocusNext, Zoom, Help, Quit],
-        (Page::Gpus, ..) => &[KillProcess, TabNext, Back, Help, Quit],
-        (Page::Images, ..) => &[Filter, Sort, FocusNext, Zoom, Help, Quit],
+        (Page::Containers, Focus::Details, Tab::Processes) => &[KillProcess, Back],
+        (_, Focus::Details, Tab::Env | Tab::Inspect) => &[Filter, ToggleSecrets, Copy, Zoom, Back],
+        (Page::Gpus, Focus::List, _) => &[TabNext, ReleaseGpus, FocusNext, Zoom],
+        (Page::Gpus, ..) => &[KillProcess, TabNext, Back],
+        (Page::Images, ..) => &[Filter, Sort, FocusNext, Zoom],
         _ => &[
             TabLogs,
             Shell,
@@ -82,8 +145,6 @@ fn actions(state: &State) -> &'static [Action] {
             Filter,
             Sort,
             Mark,
-            Help,
-            Quit,
             Columns,
             ToggleStopped,
             Zoom,

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::layout::Layout;
-use super::{Regions, Target, strip};
+use super::{Regions, Target, header, strip};
 use crate::tui::state::{Focus, State};
 use crate::tui::widgets::{Paint, Tone};
 
@@ -36,24 +36,18 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, region
         let x = paint.text(x, y, (area.right() - 2).saturating_sub(x), note, Tone::Dim);
         paint.text(x, y, 1, " ", Tone::Dim);
     }
-    if let Some((text, remedy, tone)) = &state.top.strip_message {
-        let x = frame.x + 1;
-        let end = paint.text(x, frame.y, frame.width - 1, text, *tone);
-        if !remedy.is_empty() {
-            let end = paint.text(end, frame.y, 3, " → ", Tone::Dim);
-            paint.text(
-                end,
-                frame.y,
-                frame.right().saturating_sub(end),
-                remedy,
-                Tone::Text,
-            );
-        }
-    } else {
-        heading(paint, frame);
-    }
     let inside = layout.list_inside();
     let parts = strip::parts(&state.top.strip, frame.width - 2);
+    match &state.top.strip_message {
+        Some(banner) => {
+            let room = Rect::new(frame.x, frame.y, frame.width, frame.height.min(4));
+            header::draw_banner(paint, room, banner);
+            if state.top.strip.is_empty() {
+                return;
+            }
+        }
+        None => strip::heading(paint, frame, &parts),
+    }
     let shown = state.top.strip.iter().enumerate().skip(state.gpus.offset);
     for ((place, line), y) in shown.zip(inside.y..inside.bottom()) {
         let row = Rect::new(frame.x, y, frame.width, 1);
@@ -77,9 +71,4 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, region
             first: state.gpus.offset,
         },
     );
-}
-
-fn heading(paint: &mut Paint<'_>, frame: Rect) {
-    let text = "   GPU, name, busy, memory, temperature, power, alarms, who holds it";
-    paint.text(frame.x, frame.y, frame.width, text, Tone::Heading);
 }

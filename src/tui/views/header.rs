@@ -1,16 +1,91 @@
 //! The top line and the lines of trouble under it.
 
+use ratatui::layout::Rect;
+
+use super::footer::split;
 use super::layout::Layout;
 use crate::tui::state::State;
 use crate::tui::state::top::Banner;
 use crate::tui::widgets::{Paint, Tone, width};
 
-/// Whether trouble and remedy fit on one line.
-pub(crate) fn banner_fits(banner: &Banner, columns: u16) -> bool {
-    let text = u32::from(width(&banner.text)) + 3;
-    let remedy = u32::from(width(&banner.remedy));
-    let both = if remedy == 0 { text } else { text + remedy + 4 };
-    both <= u32::from(columns) || banner.remedy.is_empty()
+/// Lines that a text of trouble may take.
+const TEXT_LINES: u16 = 2;
+
+/// How many lines trouble and remedy take.
+pub(crate) fn banner_rows(banner: &Banner, columns: u16) -> u16 {
+    let room = columns.saturating_sub(4).max(1);
+    let mut rows = 1;
+    let mut rest = banner.text.as_str();
+    let mut last;
+    loop {
+        let (line, after) = split(rest, room);
+        last = width(line);
+        if after.is_empty() || rows >= TEXT_LINES {
+            break;
+        }
+        rest = after;
+        rows += 1;
+    }
+    let remedy = width(&banner.remedy);
+    if remedy > 0 && last.min(room) + 3 + remedy > room {
+        rows += 1;
+    }
+    rows
+}
+
+/// Draws trouble and remedy; returns the line after them.
+pub(super) fn draw_banner(paint: &mut Paint<'_>, area: Rect, banner: &Banner) -> u16 {
+    let mark = paint.glyphs().warning;
+    let quiet = banner.tone == Tone::Dim;
+    paint.text(
+        area.x + 1,
+        area.y,
+        1,
+        if quiet { " " } else { mark },
+        banner.tone,
+    );
+    let left = area.x + 3;
+    let room = area.width.saturating_sub(4).max(1);
+    let mut y = area.y;
+    let mut rest = banner.text.as_str();
+    let mut end = left;
+    for row in 0..TEXT_LINES {
+        if y >= area.bottom() {
+            return y;
+        }
+        let last = row + 1 == TEXT_LINES;
+        let (line, after) = if last { (rest, "") } else { split(rest, room) };
+        end = paint.text(left, y, room, line, banner.tone);
+        y += 1;
+        rest = after;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    if banner.remedy.is_empty() {
+        return y;
+    }
+    if end - left + 3 + width(&banner.remedy) <= room {
+        let x = paint.text(end, y - 1, 3, " → ", Tone::Dim);
+        paint.text(
+            x,
+            y - 1,
+            area.right().saturating_sub(x),
+            &banner.remedy,
+            Tone::Text,
+        );
+    } else if y < area.bottom() {
+        let x = paint.text(left, y, 2, "→ ", Tone::Dim);
+        paint.text(
+            x,
+            y,
+            area.right().saturating_sub(x),
+            &banner.remedy,
+            Tone::Text,
+        );
+        y += 1;
+    }
+    y
 }
 
 pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout) {
@@ -44,36 +119,10 @@ fn banners(state: &State, paint: &mut Paint<'_>, layout: &Layout) {
         if y >= area.bottom() {
             return;
         }
-        let mark = paint.glyphs().warning;
-        paint.text(area.x + 1, y, 1, mark, banner.tone);
-        let left = area.x + 3;
-        let room = area.width.saturating_sub(3);
-        let end = paint.text(left, y, room, &banner.text, banner.tone);
-        if banner_fits(banner, area.width) {
-            if !banner.remedy.is_empty() {
-                let x = paint.text(end, y, 4, " → ", Tone::Dim);
-                paint.text(
-                    x,
-                    y,
-                    area.right().saturating_sub(x),
-                    &banner.remedy,
-                    Tone::Text,
-                );
-            }
-            y += 1;
-            continue;
-        }
-        y += 1;
-        if y < area.bottom() {
-            let x = paint.text(left, y, 2, "→ ", Tone::Dim);
-            paint.text(
-                x,
-                y,
-                area.right().saturating_sub(x),
-                &banner.remedy,
-                Tone::Text,
-            );
-            y += 1;
-        }
+        y = draw_banner(
+            paint,
+            Rect::new(area.x, y, area.width, area.bottom() - y),
+            banner,
+        );
     }
 }

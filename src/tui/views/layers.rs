@@ -66,8 +66,10 @@ pub(crate) fn question_text(command: &ContainerCommand, count: usize, live: usiz
     };
     match command {
         ContainerCommand::Start => format!("Start {who}?"),
-        ContainerCommand::Stop { grace } => format!("Stop {who}? {}", grace_text(*grace)),
-        ContainerCommand::Restart { grace } => format!("Restart {who}? {}", grace_text(*grace)),
+        ContainerCommand::Stop { grace } => format!("Stop {who}? {}", grace_text(*grace, count)),
+        ContainerCommand::Restart { grace } => {
+            format!("Restart {who}? {}", grace_text(*grace, count))
+        }
         ContainerCommand::Pause => {
             format!("Pause {who}? Every process in it stands still until it is unpaused.")
         }
@@ -79,9 +81,9 @@ pub(crate) fn question_text(command: &ContainerCommand, count: usize, live: usiz
                 text.push_str(&format!(" {live} of them run and will be killed first."));
             }
             text.push_str(if *volumes {
-                " Its anonymous volumes are removed too."
+                " Anonymous volumes are removed too."
             } else {
-                " Its volumes stay."
+                " Volumes stay."
             });
             text
         }
@@ -89,14 +91,16 @@ pub(crate) fn question_text(command: &ContainerCommand, count: usize, live: usiz
     }
 }
 
-fn grace_text(grace: Option<std::time::Duration>) -> String {
+fn grace_text(grace: Option<std::time::Duration>, count: usize) -> String {
+    let who = if count == 1 { "It" } else { "Each" };
     match grace {
         Some(grace) => format!(
-            "It gets its stop signal, and SIGKILL after {} s.",
+            "{who} gets its stop signal, and SIGKILL after {} s.",
             grace.as_secs()
         ),
-        None => "It gets its stop signal, and SIGKILL after its own timeout (10 s unless set)."
-            .to_owned(),
+        None => format!(
+            "{who} gets its stop signal, and SIGKILL after its own timeout (10 s unless set)."
+        ),
     }
 }
 
@@ -160,7 +164,7 @@ fn question(paint: &mut Paint<'_>, confirm: &Confirm, regions: &mut Regions) {
             area.x,
             y,
             area.width,
-            "space: keep or remove its anonymous volumes",
+            "space: keep or remove anonymous volumes",
             Tone::Dim,
         );
         y += 1;

@@ -95,20 +95,17 @@ pub fn compute(state: &State) -> Layout {
 }
 
 fn banner_rows(state: &State, columns: u16, rows: u16) -> u16 {
-    let most = if rows < 20 { 2 } else { 4 };
+    let most = if rows < 20 { 2 } else { 5 };
     let mut total = 0u16;
     for banner in &state.top.banners {
-        total += if super::header::banner_fits(banner, columns) {
-            1
-        } else {
-            2
-        };
+        total += super::header::banner_rows(banner, columns);
     }
     total.min(most)
 }
 
 fn strip_size(state: &State, columns: u16, rows: u16) -> (StripForm, u16) {
-    let message = u16::from(state.top.strip_message.is_some());
+    let message = state.top.strip_message.as_ref();
+    let message = message.map_or(0, |b| super::header::banner_rows(b, columns));
     let lines = u16::try_from(state.top.strip.len()).unwrap_or(u16::MAX);
     let most = match rows {
         0..=19 => 4,

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::layout::{Layout, StripForm};
-use super::{Regions, Target};
+use super::{Regions, Target, header};
 use crate::tui::state::State;
 use crate::tui::state::top::StripLine;
 use crate::tui::widgets::{Paint, Tone, bar, width};
@@ -25,10 +25,10 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, region
     if area.height == 0 {
         return;
     }
-    if let Some((text, remedy, tone)) = &state.top.strip_message {
-        message(paint, area, text, remedy, *tone);
-        area.y += 1;
-        area.height -= 1;
+    if let Some(banner) = &state.top.strip_message {
+        let used = header::draw_banner(paint, area, banner) - area.y;
+        area.y += used;
+        area.height -= used;
     }
     let lines = &state.top.strip;
     match layout.strip_form {
@@ -55,19 +55,29 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, region
     }
 }
 
-fn message(paint: &mut Paint<'_>, area: Rect, text: &str, remedy: &str, tone: Tone) {
-    let room = area.width.saturating_sub(2);
-    let x = paint.text(area.x + 1, area.y, room, text, tone);
-    if !remedy.is_empty() {
-        let x = paint.text(x, area.y, area.right().saturating_sub(x), " → ", Tone::Dim);
-        paint.text(
-            x,
-            area.y,
-            area.right().saturating_sub(x),
-            remedy,
-            Tone::Text,
-        );
-    }
+/// Headings over the parts, for the GPUs page.
+pub(super) fn heading(paint: &mut Paint<'_>, area: Rect, parts: &Parts) {
+    let y = area.y;
+    let mut x = area.x + 3;
+    paint.text(x, y, parts.label, "GPU", Tone::Heading);
+    x += parts.label + 2;
+    paint.text(x, y, parts.name, "NAME", Tone::Heading);
+    x += parts.name + if parts.name > 0 { 2 } else { 0 };
+    paint.right(x, y, parts.bar + 5, "BUSY", Tone::Heading);
+    x += parts.bar + 1 + 4 + 2;
+    paint.right(x, y, parts.memory, "MEMORY", Tone::Heading);
+    x += parts.memory + 1 + parts.memory_bar + if parts.memory_bar > 0 { 2 } else { 1 };
+    paint.right(x, y, parts.temperature, "TEMP", Tone::Heading);
+    x += parts.temperature + 2;
+    paint.right(x, y, parts.power, "POWER", Tone::Heading);
+    x += parts.power + 2;
+    paint.text(
+        x,
+        y,
+        area.right().saturating_sub(x),
+        "ALARMS, HOLDERS",
+        Tone::Heading,
+    );
 }
 
 /// How wide the parts are in `columns` columns.
