@@ -198,6 +198,7 @@ pub fn gpus() -> GpuSnapshot {
             process(1, 5002, 60 * GIB, 90),
             process(3, 7001, 39 * GIB, 60),
         ],
+        notice: None,
         xid_note: Some("Xid events: from NVML; earlier ones from the kernel log".into()),
     }
 }
@@ -382,7 +383,7 @@ pub fn buffer(state: &State) -> Buffer {
 }
 
 pub fn theme() -> Theme {
-    Theme::default()
+    Theme::built_in("dark").unwrap()
 }
 
 /// The screen as text, wide characters once, blanks at line ends left out.

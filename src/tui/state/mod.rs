@@ -362,7 +362,6 @@ impl State {
             show_stopped: Some(self.list.show_stopped),
             log_timestamps: self.logs.shows_timestamps(),
             log_wrap: Some(self.logs.wraps()),
-            ..self.config.preferences.clone()
         }
     }
 

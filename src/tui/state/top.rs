@@ -586,12 +586,12 @@ fn lost_text(world: &World, gpu: &Gpu, how: &str, now: Stamp, zone: &TimeZone) -
             let recent = between(event.time, now.wall).as_secs() < 86_400;
             let form = if recent { "%H:%M" } else { "%b %d %H:%M" };
             put(&mut text, format_args!(" at {}", at.strftime(form)));
-            if let Some(meaning) = xid::meaning(event) {
-                put(&mut text, format_args!(": {meaning}"));
-            }
-            if let Some(action) = xid::action(event) {
-                put(&mut text, format_args!("; {action}"));
-            }
+            text.push_str(": ");
+            push_clean(&mut text, xid::name(event));
+            // The first step alone: the GPUs page has the rest.
+            let action = xid::action(event);
+            let first = action.split(';').next().unwrap_or(action);
+            put(&mut text, format_args!("; {first}"));
         }
         None => {
             text.push_str(" — ");

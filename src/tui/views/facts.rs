@@ -414,10 +414,14 @@ pub(super) fn draw_xids(state: &State, paint: &mut Paint<'_>, area: Rect) {
             Tone::Warn
         };
         x = paint.text(x, y, area.right().saturating_sub(x), &name, severe);
-        if let Some(meaning) = xid::meaning(event) {
-            x = paint.text(x, y, 2, ": ", Tone::Dim);
-            x = paint.text(x, y, area.right().saturating_sub(x), meaning, Tone::Text);
-        }
+        x = paint.text(x, y, 2, ": ", Tone::Dim);
+        x = paint.text(
+            x,
+            y,
+            area.right().saturating_sub(x),
+            xid::name(event),
+            Tone::Text,
+        );
         if let Some(pid) = event.pid {
             x = paint.write(
                 x,
@@ -439,12 +443,17 @@ pub(super) fn draw_xids(state: &State, paint: &mut Paint<'_>, area: Rect) {
             format_args!(" ({source})"),
         );
         y += 1;
-        if let Some(action) = xid::action(event)
-            && y < area.bottom()
-        {
-            let x = paint.text(area.x + 4, y, 2, "→ ", Tone::Dim);
-            paint.text(x, y, area.right().saturating_sub(x), action, Tone::Text);
-            y += 1;
+        for (mark, line, tone) in [
+            ("  ", xid::meaning(event).unwrap_or(""), Tone::Dim),
+            ("→ ", xid::action(event), Tone::Text),
+        ] {
+            if !line.is_empty() && y < area.bottom() {
+                let x = paint
+                    .text(area.x + 4, y, 2, mark, Tone::Dim)
+                    .max(area.x + 6);
+                paint.text(x, y, area.right().saturating_sub(x), line, tone);
+                y += 1;
+            }
         }
     }
     if let Some(text) = note_text

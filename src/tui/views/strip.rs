@@ -174,12 +174,8 @@ pub(super) fn full_line(
     x += parts.name + if parts.name > 0 { 2 } else { 0 };
     if let Some((text, tone)) = &line.message {
         let room = end.saturating_sub(x);
-        let w = width(&line.holders);
-        let keep = if w > 0 && width(text) + w + 3 > room {
-            room.saturating_sub(w + 3).max(room / 2)
-        } else {
-            room
-        };
+        // What happened comes before who it happened to.
+        let keep = room;
         let x = paint.text(x, y, keep, text, *tone);
         let left = end.saturating_sub(x + 3);
         paint.text(x + 3, y, left, &line.holders, line.holders_tone);

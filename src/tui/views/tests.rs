@@ -270,6 +270,22 @@ fn the_gpus_page() {
         type_keys(&mut state, "2i", 400);
         state
     });
+    snap("gpus_page_xids", |c, r| {
+        let mut state = night(c, r);
+        for (second, number) in [(100, 31), (300, 79)] {
+            state.world.xid(XidEvent {
+                time: at(second).wall,
+                gpu: Some(gpu_key(3)),
+                pci_bus_id: "0000:1a:00".into(),
+                xid: Some(number),
+                source: XidSource::Nvml,
+                pid: Some(7001),
+                text: String::new(),
+            });
+        }
+        type_keys(&mut state, "2[", 400);
+        state
+    });
 }
 
 #[test]
@@ -394,18 +410,27 @@ fn style_of(state: &State, text: &str) -> Style {
 fn colours_mean_what_they_say() {
     let theme = theme();
     let mut state = night(140, 40);
-    let fg = |style: Style| style.fg;
-    assert_eq!(fg(style_of(&state, "exited 137 OOM")), fg(theme.bad));
-    assert_eq!(fg(style_of(&state, "up 9h OOM×2 unhealthy")), fg(theme.bad));
-    let row = style_of(&state, "llama-sft    my-train");
-    assert!(row.add_modifier.contains(theme.selection.add_modifier));
-    assert!(theme.selection.bg.is_none_or(|bg| row.bg == Some(bg)));
+    // What a theme leaves open stays as the terminal has it; what it sets must be there.
+    let is = |state: &State, text: &str, role: Style| {
+        let style = style_of(state, text);
+        let colour = role.fg.is_none_or(|fg| style.fg == Some(fg));
+        let ground = role.bg.is_none_or(|bg| style.bg == Some(bg));
+        let kept = style.add_modifier.contains(role.add_modifier);
+        assert!(
+            colour && ground && kept,
+            "{text}: {style:?} is not {role:?}"
+        );
+    };
+    assert_ne!(theme.bad, theme.text);
+    is(&state, "exited 137 OOM", theme.bad);
+    is(&state, "up 9h OOM×2 unhealthy", theme.bad);
+    is(&state, "llama-sft    my-train", theme.selection);
     state
         .world
         .engine_news(EngineNews::Down(no_engine()), at(401));
     told(&mut state, 402);
-    assert_eq!(fg(style_of(&state, "rag-api-1")), fg(theme.stale));
-    assert_eq!(fg(style_of(&state, "engine down since")), fg(theme.bad));
+    is(&state, "rag-api-1", theme.stale);
+    is(&state, "engine down since", theme.bad);
 }
 
 #[test]
