@@ -8,7 +8,7 @@
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -120,20 +120,18 @@ impl Attachments {
         });
     }
 
-    /// Attaches to a running container's output over the engine's own Unix socket; the reader thread runs
-    /// until the container stops, the engine goes, or the attachment is dropped or held. Blocks shortly
-    /// (a local socket's connect).
+    /// Attaches to a running container's output over a fresh stream to the engine; the reader thread runs
+    /// until the container stops, the engine goes, or the attachment is dropped or held.
     ///
     /// # Errors
-    /// The socket cannot be reached, or attaching is held at the moment.
+    /// There is no thread to be had, or attaching is held at the moment.
     pub fn attach(
         &self,
-        socket: PathBuf,
+        stream: UnixStream,
         id: ContainerId,
         tty: bool,
         to: LiveTo,
     ) -> Result<Attachment, EngineError> {
-        let stream = UnixStream::connect(&socket).map_err(|e| EngineError::from_io(&e))?;
         let kept = stream.try_clone().map_err(|e| EngineError::from_io(&e))?;
         let number = {
             // Registered before a byte is sent: a hold finds it, or it finds the hold.

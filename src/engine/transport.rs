@@ -58,6 +58,14 @@ pub trait Dialer: Send + Sync + std::fmt::Debug {
     fn dial(&self) -> Dialing<'_>;
     /// How long one may take.
     fn timeout(&self) -> Duration;
+    /// Whether the engine is this process's own.
+    fn is_own(&self) -> bool {
+        false
+    }
+    /// A blocking stream to an engine that is this process's own; `None` for one elsewhere.
+    fn own(&self) -> Option<std::io::Result<std::os::unix::net::UnixStream>> {
+        None
+    }
 }
 
 /// Opens in-memory streams to the simulated host.
@@ -72,6 +80,26 @@ impl Dialer for DemoDialer {
     fn timeout(&self) -> Duration {
         CONNECT_TIMEOUT
     }
+
+    fn is_own(&self) -> bool {
+        true
+    }
+
+    fn own(&self) -> Option<std::io::Result<std::os::unix::net::UnixStream>> {
+        Some(serve_pair(self.0.clone()))
+    }
+}
+
+/// One end of a socket pair whose other end the simulated engine serves. Needs a tokio runtime.
+fn serve_pair(host: DemoHost) -> std::io::Result<std::os::unix::net::UnixStream> {
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+    theirs.set_nonblocking(true)?;
+    let theirs = tokio::net::UnixStream::from_std(theirs)?;
+    tokio::spawn(async move {
+        // An error is a client that went away.
+        let _ = host.serve(theirs).await;
+    });
+    Ok(ours)
 }
 
 /// Where connections go.
@@ -152,12 +180,20 @@ impl Transport {
         }))
     }
 
-    /// The Unix socket it goes to, if it is one.
-    pub fn socket(&self) -> Option<&std::path::Path> {
+    /// A blocking stream of its own to the engine, for a reader thread: over the Unix socket it goes to, or
+    /// to the simulated engine; `None` for an engine that is reached in another way. Blocks shortly (a
+    /// local socket's connect).
+    pub fn blocking_stream(&self) -> Option<std::io::Result<std::os::unix::net::UnixStream>> {
         match &self.inner.address {
-            Address::Unix(path) => Some(path),
+            Address::Unix(path) => Some(std::os::unix::net::UnixStream::connect(path)),
+            Address::Dialed(dialer) => dialer.own(),
             _ => None,
         }
+    }
+
+    /// Whether the engine is this process's own: nothing needs to prove that it is here.
+    pub fn is_own(&self) -> bool {
+        matches!(&self.inner.address, Address::Dialed(dialer) if dialer.is_own())
     }
 
     /// Sends a request and waits for the head of its answer, whatever its status, at most `deadline`;

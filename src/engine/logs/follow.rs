@@ -281,12 +281,15 @@ impl Follower {
         if attachment.as_ref().is_some_and(Attachment::is_open) {
             return;
         }
-        let local = engine
-            .socket()
-            .filter(|_| is_local(&self.shared.setup.procfs, pid, self.target.key.id));
-        let Some(socket) = local else {
-            self.set_bar(LiveBar::AtNewlines);
-            return;
+        let local = engine.is_own() || is_local(&self.shared.setup.procfs, pid, self.target.key.id);
+        let stream = match local.then(|| engine.blocking_stream()).flatten() {
+            Some(Ok(stream)) => stream,
+            // The engine is going away: the log stream says so itself.
+            Some(Err(_)) => return,
+            None => {
+                self.set_bar(LiveBar::AtNewlines);
+                return;
+            }
         };
         let to = LiveTo {
             lane: self.shared.setup.lane.clone(),
@@ -296,7 +299,7 @@ impl Follower {
         match self
             .shared
             .attachments
-            .attach(socket, self.target.key.id, facts.tty, to)
+            .attach(stream, self.target.key.id, facts.tty, to)
         {
             Ok(open) => {
                 *attachment = Some(open);

@@ -48,8 +48,16 @@ impl LogEngine {
         self.docker.inspect(key).await
     }
 
-    pub(super) fn socket(&self) -> Option<std::path::PathBuf> {
-        Some(self.docker.transport().socket()?.to_owned())
+    /// A stream for attaching; `None` where the engine is not reached over a local socket.
+    pub(super) fn blocking_stream(
+        &self,
+    ) -> Option<std::io::Result<std::os::unix::net::UnixStream>> {
+        self.docker.transport().blocking_stream()
+    }
+
+    /// Whether the engine is the simulated one, of this very process.
+    pub(super) fn is_own(&self) -> bool {
+        self.docker.transport().is_own()
     }
 
     async fn stream(&self, path: &str, deadline: Duration) -> Result<Body, EngineError> {
