@@ -2,6 +2,9 @@
 
 use std::process::{Command, Output, Stdio};
 
+use midwatch::tui::Mode;
+use midwatch::tui::config::Config;
+
 /// midwatch without anything of the person who runs the test.
 pub fn midwatch(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_midwatch"));
@@ -90,11 +93,16 @@ fn a_reader_who_leaves_early_is_no_error() {
 fn the_default_configuration_is_printed_and_accepted() {
     let (code, text, err) = run(&["config", "print"]);
     assert_eq!((code, err.as_str()), (0, ""));
-    let read = midwatch::tui::config::Config::parse(&text, "printed").unwrap();
-    let plain = midwatch::tui::config::Config::parse("", "empty").unwrap();
-    assert_eq!(
-        format!("{read:?}"),
-        format!("{plain:?}"),
-        "the printed file is the default"
-    );
+    let read = Config::parse(&text, "printed").unwrap();
+    let plain = Config::parse("", "empty").unwrap();
+    for mode in Mode::ALL {
+        assert_eq!(
+            read.keys.help_entries(*mode),
+            plain.keys.help_entries(*mode)
+        );
+    }
+    assert_eq!((read.refresh, read.theme), (plain.refresh, plain.theme));
+    // What is wrong in a file is told by its line, and nothing starts.
+    let wrong = Config::parse(&text.replace("theme = ", "them = "), "printed").unwrap_err();
+    assert!(wrong.to_string().contains("them"), "{wrong}");
 }

@@ -151,6 +151,8 @@ impl Backend for Services {
         Err("not here".into())
     }
     fn log(&self, _command: LogCommand) {}
+    fn hold_logs(&self) {}
+    fn resume_logs(&self) {}
 
     /// A shell that says everything in capitals, and its size, until `exit`.
     fn open_shell(

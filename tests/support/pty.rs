@@ -1,7 +1,7 @@
 //! The binary in a pseudo-terminal, with a terminal emulator that reads what it draws.
 
 use std::io::{Read, Write};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -68,7 +68,7 @@ impl Terminal {
             let mut buffer = [0; 65536];
             loop {
                 let read = reader.read(&mut buffer).unwrap_or(0);
-                let mut seen = shared.0.lock().unwrap();
+                let mut seen = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
                 seen.parser.process(&buffer[..read]);
                 seen.bytes += read as u64;
                 seen.ended = read == 0;
@@ -150,6 +150,21 @@ impl Terminal {
         self.wait(&format!("{text:?}"), |screen| {
             screen.contents().contains(text)
         })
+    }
+
+    /// Waits until nothing was drawn for this long: a frame is whole then.
+    pub fn settle(&self, silence: Duration) {
+        let began = Instant::now();
+        let mut seen = self.seen.0.lock().unwrap();
+        loop {
+            let bytes = seen.bytes;
+            let (now, waited) = self.seen.1.wait_timeout(seen, silence).unwrap();
+            seen = now;
+            if waited.timed_out() && seen.bytes == bytes {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "it draws without end");
+        }
     }
 
     /// Waits for the end and gives the exit status.
