@@ -275,15 +275,18 @@ struct InspectMount {
     rw: Option<bool>,
 }
 
-/// Reads the answer of `/containers/ID/json`. `default_runtime` is the engine's, from `/info`.
+/// Reads the answer of `/containers/ID/json`: its facts and its state. `default_runtime` is the engine's,
+/// from `/info`.
 pub fn inspect(
     bytes: &[u8],
     default_runtime: Option<&str>,
-) -> Result<ContainerDetail, EngineError> {
+) -> Result<(ContainerDetail, Option<ContainerState>), EngineError> {
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(EngineError::Protocol("the answer is not an object".into()));
     }
-    Ok(detail(json::parse(bytes)?, default_runtime))
+    let inspect: Inspect = json::parse(bytes)?;
+    let life = inspect.state.status.as_deref().map(ContainerState::parse);
+    Ok((detail(inspect, life, default_runtime), life))
 }
 
 /// The container's own stop timeout, where it has one, seconds.
@@ -291,7 +294,11 @@ pub(super) fn stop_timeout(bytes: &[u8]) -> Option<u64> {
     json::parse::<Inspect>(bytes).ok()?.config.stop_timeout
 }
 
-fn detail(inspect: Inspect, default_runtime: Option<&str>) -> ContainerDetail {
+fn detail(
+    inspect: Inspect,
+    life: Option<ContainerState>,
+    default_runtime: Option<&str>,
+) -> ContainerDetail {
     let Inspect {
         state,
         restart_count,
@@ -314,7 +321,6 @@ fn detail(inspect: Inspect, default_runtime: Option<&str>) -> ContainerDetail {
         runtime: runtime.as_deref().or(default_runtime),
         visible_devices: visible_devices_env.as_deref(),
     });
-    let life = state.status.as_deref().map(ContainerState::parse);
     ContainerDetail {
         pid: state
             .pid

@@ -13,7 +13,8 @@ use http_body_util::{BodyExt, Full};
 use hyper::Request;
 
 use crate::model::{
-    ContainerCommand, ContainerDetail, ContainerKey, ContainerUsage, HostId, Image, ImageId, Stamp,
+    ContainerCommand, ContainerDetail, ContainerKey, ContainerState, ContainerUsage, HostId, Image,
+    ImageId, Stamp,
 };
 
 use super::convert::{self, Listing};
@@ -96,6 +97,14 @@ impl Docker {
 
     /// Inspect's facts, with the GPU grant.
     pub async fn inspect(&self, key: ContainerKey) -> Result<ContainerDetail, EngineError> {
+        Ok(self.inspect_live(key).await?.0)
+    }
+
+    /// Inspect's facts with the state, which is that of this moment (the list's may lag behind).
+    pub(super) async fn inspect_live(
+        &self,
+        key: ContainerKey,
+    ) -> Result<(ContainerDetail, Option<ContainerState>), EngineError> {
         let body = self.inspect_bytes(key).await?;
         convert::inspect(&body, self.inner.default_runtime.get().map(String::as_str))
     }

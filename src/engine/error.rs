@@ -71,7 +71,13 @@ impl EngineError {
     pub(super) fn from_hyper(error: &hyper::Error) -> Self {
         let source = std::error::Error::source(error);
         if let Some(io) = source.and_then(|e| e.downcast_ref::<io::Error>()) {
-            return Self::from_io(io);
+            return match io.kind() {
+                io::ErrorKind::UnexpectedEof => Self::closed(),
+                _ => Self::from_io(io),
+            };
+        }
+        if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+            return Self::closed();
         }
         let text = match source {
             Some(cause) => format!("{error}: {cause}"),
@@ -83,6 +89,11 @@ impl EngineError {
         } else {
             Self::Gone(text)
         }
+    }
+
+    /// The other side ended the connection.
+    pub(super) fn closed() -> Self {
+        Self::Gone("the engine closed it".into())
     }
 
     /// The daemon's answer with a status that is not a success: its `message` where it is JSON, else its text.

@@ -202,20 +202,9 @@ fn event(raw: Raw, host: HostId) -> Option<EngineEvent> {
 pub(super) fn hint(row: &mut Container, event: &EngineEvent) -> bool {
     let before = (row.state, row.health, row.name.clone());
     match &event.kind {
-        EventKind::Start | EventKind::Restart => {
-            row.state = ContainerState::Running;
-            row.health = None;
-            row.status = "Up Less than a second".into();
-        }
-        EventKind::Die(code) => {
-            row.state = ContainerState::Exited;
-            row.health = None;
-            row.status = match code {
-                Some(code) => format!("Exited ({code}) Less than a second ago"),
-                None => "Exited Less than a second ago".into(),
-            };
-        }
-        EventKind::Pause => row.state = ContainerState::Paused,
+        EventKind::Start | EventKind::Restart => enter(row, ContainerState::Running, None),
+        EventKind::Die(code) => enter(row, ContainerState::Exited, *code),
+        EventKind::Pause => enter(row, ContainerState::Paused, None),
         EventKind::Unpause => row.state = ContainerState::Running,
         EventKind::Rename => {
             if let Some(name) = event.name.as_deref() {
@@ -232,6 +221,25 @@ pub(super) fn hint(row: &mut Container, event: &EngineEvent) -> bool {
         | EventKind::Image => {}
     }
     before != (row.state, row.health, row.name.clone())
+}
+
+/// Puts a row into a state of which the list does not tell yet, with a status line as the engine's would be.
+pub(super) fn enter(row: &mut Container, state: ContainerState, code: Option<i64>) {
+    row.state = state;
+    match state {
+        ContainerState::Running => {
+            row.health = None;
+            row.status = "Up Less than a second".into();
+        }
+        ContainerState::Exited => {
+            row.health = None;
+            row.status = match code {
+                Some(code) => format!("Exited ({code}) Less than a second ago"),
+                None => "Exited Less than a second ago".into(),
+            };
+        }
+        _ => {}
+    }
 }
 
 #[cfg(test)]

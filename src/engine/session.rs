@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::model::{
-    Container, ContainerDetail, ContainerKey, EngineEvent, EngineInfo, EngineNews, EventKind,
-    HostId, Image,
+    Container, ContainerDetail, ContainerKey, ContainerState, EngineEvent, EngineInfo, EngineNews,
+    EventKind, HostId, Image,
 };
 
 use super::convert::Listing;
@@ -36,6 +36,9 @@ const MANY_ROWS: usize = 64;
 const QUIET: Duration = Duration::from_secs(10);
 /// After an image event the images are fetched once the burst is over.
 const IMAGES_GAP: Duration = Duration::from_millis(500);
+
+/// How often a row is asked for again where the list lags behind an event, [`REFRESH_GAP`] apart.
+const LAG_TRIES: u8 = 10;
 
 /// What the holder of the source asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,11 +63,14 @@ enum Answer {
     Facts(Result<Facts, EngineError>),
     Listed(Result<(Listing, Answered), EngineError>),
     Refreshed(Vec<ContainerKey>, Result<Listing, EngineError>),
-    Inspected(ContainerKey, Result<ContainerDetail, EngineError>),
+    Inspected(ContainerKey, Result<Inspected, EngineError>),
     Images(Result<Vec<Image>, EngineError>),
     Ping(Result<(), EngineError>),
     Stream(Result<Incoming, EngineError>),
 }
+
+/// Facts, and the state of the moment.
+type Inspected = (ContainerDetail, Option<ContainerState>);
 
 /// The state of one connection.
 pub(super) struct Session<'a> {
@@ -86,6 +92,10 @@ pub(super) struct Session<'a> {
     /// Events up to here may be older than the list.
     replay_until: Option<Timestamp>,
     relist_on_stream: bool,
+    /// States as inspections told them after the last event.
+    live: HashMap<ContainerKey, ContainerState>,
+    /// How often a row was asked for again because the list lagged behind.
+    lagging: HashMap<ContainerKey, u8>,
     heard: Instant,
     pinging: bool,
     /// Whether inspections may begin.
@@ -120,6 +130,8 @@ impl<'a> Session<'a> {
             images_at: None,
             replay_until: None,
             relist_on_stream: false,
+            live: HashMap::new(),
+            lagging: HashMap::new(),
             heard: Instant::now(),
             pinging: false,
             ready: false,
@@ -160,7 +172,7 @@ impl<'a> Session<'a> {
                         }
                     }
                     Some(Err(error)) => return Some(error),
-                    None => return Some(EngineError::Gone("the event stream ended".into())),
+                    None => return Some(EngineError::closed()),
                 },
                 Some(answer) = self.asking.join_next(), if !self.asking.is_empty() => match answer {
                     Ok(Answer::Stream(Ok(body))) => {
@@ -255,7 +267,9 @@ impl<'a> Session<'a> {
         while self.ready
             && let Some(key) = self.inspections.next()
         {
-            self.ask(|docker| async move { Answer::Inspected(key, docker.inspect(key).await) });
+            self.ask(
+                |docker| async move { Answer::Inspected(key, docker.inspect_live(key).await) },
+            );
         }
         if self.images_at.is_some_and(|at| at <= now) {
             self.images_at = None;
@@ -333,8 +347,8 @@ impl<'a> Session<'a> {
                 self.refresh_at = Some(Instant::now() + QUIET / 10);
                 Some(error)
             }
-            Answer::Inspected(key, Ok(detail)) => {
-                self.inspected(key, Box::new(detail));
+            Answer::Inspected(key, Ok((detail, state))) => {
+                self.inspected(key, Box::new(detail), state);
                 None
             }
             Answer::Inspected(key, Err(error)) => {
@@ -388,7 +402,10 @@ impl<'a> Session<'a> {
         };
         for key in gone {
             self.inspections.forget(key);
+            self.failed.remove(&key);
         }
+        self.live.clear();
+        self.lagging.clear();
         self.rows = listing
             .containers
             .iter()
@@ -415,7 +432,11 @@ impl<'a> Session<'a> {
         let mut missing: HashSet<ContainerKey> = keys.iter().copied().collect();
         for row in listing.containers {
             missing.remove(&row.key);
-            self.row(row);
+            if self.lags(&row) {
+                self.dirty.insert(row.key);
+            } else {
+                self.row(row);
+            }
         }
         // A row that could not be read is not gone.
         if listing.unreadable == 0 {
@@ -423,6 +444,25 @@ impl<'a> Session<'a> {
                 self.removed(key);
             }
         }
+    }
+
+    /// Whether a row from the list is older than what is known. dockerd tells of an end before its list
+    /// knows of it (seen on 20.10: `die`, and the list still says running), while inspect reads the
+    /// container itself. Such a row is asked for again, a few times.
+    fn lags(&mut self, row: &Container) -> bool {
+        let known = match (self.live.get(&row.key), self.rows.get(&row.key)) {
+            (Some(live), _) => *live,
+            (None, Some(old)) => old.state,
+            (None, None) => return false,
+        };
+        let tries = self.lagging.entry(row.key).or_default();
+        if known == row.state || *tries >= LAG_TRIES {
+            self.lagging.remove(&row.key);
+            return false;
+        }
+        *tries += 1;
+        self.inspections.want(row.key, true);
+        true
     }
 
     fn row(&mut self, row: Container) {
@@ -439,6 +479,8 @@ impl<'a> Session<'a> {
     fn removed(&mut self, key: ContainerKey) {
         self.inspections.forget(key);
         self.failed.remove(&key);
+        self.live.remove(&key);
+        self.lagging.remove(&key);
         self.early.remove(&key);
         self.dirty.remove(&key);
         if self.rows.remove(&key).is_some() {
@@ -446,13 +488,27 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn inspected(&mut self, key: ContainerKey, detail: Box<ContainerDetail>) {
+    fn inspected(
+        &mut self,
+        key: ContainerKey,
+        detail: Box<ContainerDetail>,
+        state: Option<ContainerState>,
+    ) {
         self.inspections.done(key);
-        if self.rows.contains_key(&key) {
-            self.tell(EngineNews::Inspected(key, detail));
-        } else {
+        let Some(row) = self.rows.get_mut(&key) else {
             self.early.insert(key, detail);
+            return;
+        };
+        if let Some(state) = state {
+            self.live.insert(key, state);
+            if row.state != state {
+                events::enter(row, state, detail.exit_code);
+                let row = Box::new(row.clone());
+                self.dirty.insert(key);
+                self.tell(EngineNews::Changed(row));
+            }
         }
+        self.tell(EngineNews::Inspected(key, detail));
     }
 
     fn event(&mut self, event: EngineEvent) {
@@ -476,6 +532,8 @@ impl<'a> Session<'a> {
                     let row = Box::new(row.clone());
                     self.tell(EngineNews::Changed(row));
                 }
+                self.live.remove(&key);
+                self.lagging.remove(&key);
                 self.dirty.insert(key);
                 self.inspections.want(key, true);
             }

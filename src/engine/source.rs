@@ -178,6 +178,7 @@ async fn run(
     mut kept: Option<Kept>,
 ) {
     let mut wait = BACKOFF.0;
+    let mut again = 0u8;
     loop {
         let begun = Instant::now();
         let Some(Lost { problem, certain }) =
@@ -190,8 +191,13 @@ async fn run(
             .is_some_and(|kept| std::mem::take(&mut kept.listed))
         {
             wait = BACKOFF.0;
-            // The stream ended after it had flowed for a while: ask at once whether the engine is gone.
-            if !certain && begun.elapsed() > BACKOFF.0 {
+            // The connection broke: ask at once whether the engine is gone, but not again and again.
+            again = if begun.elapsed() > BACKOFF.1 {
+                0
+            } else {
+                again.saturating_add(1)
+            };
+            if !certain && again <= 1 {
                 continue;
             }
         }

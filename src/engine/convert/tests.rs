@@ -8,7 +8,7 @@ fn rows(json: &str) -> Listing {
 }
 
 fn details(json: &str) -> ContainerDetail {
-    inspect(json.as_bytes(), None).unwrap()
+    inspect(json.as_bytes(), None).unwrap().0
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn grants_are_read_from_every_way_of_asking() {
 #[test]
 fn the_engines_default_runtime_counts_where_the_container_names_none() {
     let json = br#"{"HostConfig":{"Runtime":""},"Config":{"Env":["NVIDIA_VISIBLE_DEVICES=0"]}}"#;
-    let grant = |default| inspect(json, default).unwrap().grant;
+    let grant = |default| inspect(json, default).unwrap().0.grant;
     assert_eq!(
         grant(Some("nvidia")),
         Some(GpuGrant::VisibleDevices("0".into()))
