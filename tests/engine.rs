@@ -10,16 +10,16 @@
     reason = "a test may panic: that is how it fails"
 )]
 
-#[path = "engine/host_docker.rs"]
-mod host_docker;
-#[path = "engine/host_stats.rs"]
-mod host_stats;
 #[path = "engine/engine_docker.rs"]
 mod engine_docker;
 #[path = "engine/engine_life.rs"]
 mod engine_life;
 #[path = "engine/engine_rig.rs"]
 mod engine_rig;
+#[path = "engine/host_docker.rs"]
+mod host_docker;
+#[path = "engine/host_stats.rs"]
+mod host_stats;
 #[path = "engine/host_trees.rs"]
 mod host_trees;
 #[path = "engine/host_v2.rs"]

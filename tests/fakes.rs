@@ -20,6 +20,11 @@ mod fake_engine;
 mod demo_engine;
 #[path = "fakes/demo_faults.rs"]
 mod demo_faults;
+#[path = "fakes/engine_faults.rs"]
+mod engine_faults;
+#[path = "engine/engine_rig.rs"]
+#[allow(dead_code, reason = "support for more tests than those here")]
+mod engine_rig;
 #[path = "fakes/gpu_absence.rs"]
 mod gpu_absence;
 #[path = "fakes/gpu_basic.rs"]

@@ -377,6 +377,6 @@ mod tests {
             apply(EventKind::Rename, Some("b")),
             (true, S::Exited, "b".into(), Some(3))
         );
-        assert_eq!(apply(EventKind::Oom, None).0, false);
+        assert!(!apply(EventKind::Oom, None).0);
     }
 }

@@ -60,7 +60,7 @@ pub(super) struct Memory {
 
 /// A finished question.
 enum Answer {
-    Facts(Result<Facts, EngineError>),
+    Facts(Result<Box<Facts>, EngineError>),
     Listed(Result<(Listing, Answered), EngineError>),
     Refreshed(Vec<ContainerKey>, Result<Listing, EngineError>),
     Inspected(ContainerKey, Result<Inspected, EngineError>),
@@ -70,7 +70,7 @@ enum Answer {
 }
 
 /// Facts, and the state of the moment.
-type Inspected = (ContainerDetail, Option<ContainerState>);
+type Inspected = (Box<ContainerDetail>, Option<ContainerState>);
 
 /// The state of one connection.
 pub(super) struct Session<'a> {
@@ -153,7 +153,7 @@ impl<'a> Session<'a> {
         self.whole(listing);
         self.open_stream(&answered);
         // Grants are read with the engine's default runtime in hand, so inspections wait for the facts.
-        self.ask(|docker| async move { Answer::Facts(docker.facts().await) });
+        self.ask(|docker| async move { Answer::Facts(docker.facts().await.map(Box::new)) });
         if self.memory.images {
             self.images_at = Some(Instant::now());
         }
@@ -267,9 +267,10 @@ impl<'a> Session<'a> {
         while self.ready
             && let Some(key) = self.inspections.next()
         {
-            self.ask(
-                |docker| async move { Answer::Inspected(key, docker.inspect_live(key).await) },
-            );
+            self.ask(|docker| async move {
+                let told = docker.inspect_live(key).await;
+                Answer::Inspected(key, told.map(|(detail, state)| (Box::new(detail), state)))
+            });
         }
         if self.images_at.is_some_and(|at| at <= now) {
             self.images_at = None;
@@ -299,7 +300,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn facts(&mut self, facts: Result<Facts, EngineError>) -> Option<EngineError> {
+    fn facts(&mut self, facts: Result<Box<Facts>, EngineError>) -> Option<EngineError> {
         match facts {
             Ok(facts) => {
                 facts.apply(&mut self.info);
@@ -348,7 +349,7 @@ impl<'a> Session<'a> {
                 Some(error)
             }
             Answer::Inspected(key, Ok((detail, state))) => {
-                self.inspected(key, Box::new(detail), state);
+                self.inspected(key, detail, state);
                 None
             }
             Answer::Inspected(key, Err(error)) => {
