@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::pci::PciGpu;
-use super::track::{Track, empty_gpu, forget_readings};
+use super::track::{Track, empty_gpu, forget_readings, is_asleep};
 use super::xid::{RawXid, XidNews};
 use crate::lanes::Queue;
 use crate::model::{
@@ -217,9 +217,7 @@ impl Picture {
     pub fn wants_reopening(&self) -> bool {
         self.shown.values().any(|(gpu, _)| match &gpu.state {
             GpuState::Lost(_) => true,
-            GpuState::Error(text) => {
-                !text.starts_with("asleep") && !text.starts_with("no permission")
-            }
+            GpuState::Error(text) => !is_asleep(&gpu.state) && !text.starts_with("no permission"),
             GpuState::Ok | GpuState::Stuck => false,
         }) || self.missing_count() > 0
     }

@@ -25,6 +25,7 @@ impl Supervisor {
         let round = Round {
             slow_every: self.config.slow_interval,
             count,
+            retry: self.config.retry,
         };
         let (solo, together): (Vec<_>, Vec<_>) = std::mem::take(&mut self.home)
             .into_iter()
@@ -104,6 +105,7 @@ impl Supervisor {
         let round = Round {
             slow_every: self.config.slow_interval,
             count: false,
+            retry: self.config.retry,
         };
         self.round_since = None;
         if brought.todo.is_empty() {
@@ -177,7 +179,7 @@ impl Supervisor {
             if self.reopen_at.is_none() {
                 let wait = self.config.retry * 2_u32.pow(self.reopen_tries.min(2 * DOUBLINGS));
                 self.reopen_tries += 1;
-                self.reopen_at = Some(now + wait.min(Duration::from_secs(300)));
+                self.reopen_at = Some(now + wait.min(Duration::from_secs(60)));
             }
         } else {
             self.reopen_tries = 0;

@@ -100,6 +100,10 @@ pub(super) struct Track {
     pub mig_slots: Vec<u32>,
     /// File that says whether the GPU sleeps; `None` where it never does.
     pub runtime_status: Option<PathBuf>,
+    /// Visits in a row that failed.
+    pub failures: u32,
+    /// When the last of them ended.
+    pub failed_at: Duration,
     /// Visits it stays on a thread of its own, after it was slow.
     pub solo_visits: u8,
     /// Lists are read into these.
@@ -139,6 +143,8 @@ impl Track {
             list_version,
             mig_slots: Vec::new(),
             runtime_status: None,
+            failures: 0,
+            failed_at: Duration::ZERO,
             solo_visits: 0,
             buffers: Buffers::default(),
             raw: Vec::new(),
@@ -148,11 +154,39 @@ impl Track {
 }
 
 impl Track {
+    /// Whether it is to be left alone for now: asking a dead GPU again makes the driver try to bring it up, which
+    /// takes seconds and fills the kernel log. The first wait is `retry`, doubled up to 32 times as long.
+    pub fn rests(&self, retry: Duration) -> bool {
+        let Some(doublings) = self.failures.checked_sub(1) else {
+            return false;
+        };
+        let wait = retry * 2_u32.pow(doublings.min(5));
+        Stamp::now().mono.saturating_sub(self.failed_at) < wait
+    }
+
+    /// Notes how a visit ended.
+    pub fn visited(&mut self) {
+        if self.gpu.state == GpuState::Ok || is_asleep(&self.gpu.state) {
+            self.failures = 0;
+        } else {
+            self.failures = self.failures.saturating_add(1);
+            self.failed_at = Stamp::now().mono;
+        }
+    }
+
     /// Whether the slow metrics are to be asked for again.
     pub fn slow_due(&self, every: Duration) -> bool {
         self.slow_read
             .is_none_or(|at| Stamp::now().mono.saturating_sub(at) >= every)
     }
+}
+
+/// How the state of a sleeping GPU begins.
+pub(super) const ASLEEP: &str = "asleep: ";
+
+/// Whether the state is that of a GPU that sleeps.
+pub(super) fn is_asleep(state: &GpuState) -> bool {
+    matches!(state, GpuState::Error(text) if text.starts_with(ASLEEP))
 }
 
 /// A GPU of which nothing but key and address is known.

@@ -14,7 +14,7 @@ use nvml_wrapper::{Device, Nvml};
 use super::fault::{blames_gpu, ends_visit, is_for_ever, state_for};
 use super::progress::Progress;
 use super::session::{Session, clean};
-use super::track::{Metric, Track, forget_readings};
+use super::track::{ASLEEP, Metric, Track, forget_readings};
 use super::{mig, pci, processes, raw};
 use crate::model::{
     ComputeCapability, Ecc, GpuKey, GpuMemory, GpuState, GpuUuid, ProcessKind, RemappedRows, Stamp,
@@ -33,9 +33,9 @@ pub(super) fn visit<'n>(
     if track.runtime_status.as_deref().is_some_and(pci::is_asleep) {
         forget_readings(&mut track.gpu);
         track.processes.clear();
-        track.gpu.state = GpuState::Error(
-            "asleep: it is switched off to save power, and midwatch does not wake it".to_owned(),
-        );
+        track.gpu.state = GpuState::Error(format!(
+            "{ASLEEP}it is switched off to save power, and midwatch does not wake it"
+        ));
         return;
     }
     if handle.is_none() {

@@ -57,6 +57,8 @@ pub(super) struct Round {
     pub slow_every: Duration,
     /// Whether the number of GPUs is asked for.
     pub count: bool,
+    /// First wait before a GPU that failed is asked again.
+    pub retry: Duration,
 }
 
 /// What a worker brought home.
@@ -148,11 +150,14 @@ fn run(
             let Some(mut track) = shared.lock().todo.pop_front() else {
                 break;
             };
-            shared.progress.begin(track.index);
-            let slow = track.slow_due(round.slow_every);
-            let handle = handles.entry(track.index).or_default();
-            visit(session, nvml, handle, &mut track, &shared.progress, slow);
-            shared.progress.end();
+            if !track.rests(round.retry) {
+                shared.progress.begin(track.index);
+                let slow = track.slow_due(round.slow_every);
+                let handle = handles.entry(track.index).or_default();
+                visit(session, nvml, handle, &mut track, &shared.progress, slow);
+                track.visited();
+                shared.progress.end();
+            }
             let mut batch = shared.lock();
             if batch.left {
                 drop(batch);
