@@ -6,7 +6,9 @@ pub(crate) mod inspect;
 pub(crate) mod jobs;
 pub(crate) mod layers;
 pub(crate) mod list;
+mod order;
 pub(crate) mod processes;
+pub(crate) mod strip;
 pub(crate) mod top;
 pub(crate) mod xid;
 

@@ -7,7 +7,7 @@ use crate::tui::widgets::Tone;
 use crate::watch::World;
 
 use super::columns::gpu_label;
-use super::top::owner_name;
+use super::strip::owner_name;
 
 /// Which processes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use super::layout::{Layout, StripForm};
 use super::{Regions, Target, header};
 use crate::tui::state::State;
-use crate::tui::state::top::StripLine;
+use crate::tui::state::strip::StripLine;
 use crate::tui::widgets::{Paint, Tone, bar, width};
 
 /// Columns of the strip's parts, common to all its lines.
