@@ -5,6 +5,8 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stdout,
+    clippy::string_slice,
+    clippy::print_stderr,
     reason = "a test may panic: that is how it fails"
 )]
 

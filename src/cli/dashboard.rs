@@ -84,7 +84,7 @@ pub fn run(global: &GlobalArgs) -> Result<Exit, Problem> {
 
 /// The state's start: preferences made on screen stand above the configuration file.
 fn state_config(global: &GlobalArgs, config: &Config, kept: Option<&PathBuf>) -> StateConfig {
-    let preferences = kept.map_or_else(Preferences::default, |path| preferences(path));
+    let preferences = kept.map_or_else(Preferences::default, preferences);
     StateConfig {
         keymap: config.keys.clone(),
         preferences: Preferences {

@@ -21,6 +21,11 @@ pub(super) fn request_head(parts: &request::Parts, body: usize) -> Vec<u8> {
         head.extend_from_slice(value.as_bytes());
         head.extend_from_slice(b"\r\n");
     }
+    if parts.method == hyper::Method::GET {
+        // Read to its end by the caller; the connection serves nothing else.
+        head.extend_from_slice(b"Connection: close\r\n\r\n");
+        return head;
+    }
     if !parts.headers.contains_key(hyper::header::UPGRADE) {
         head.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: tcp\r\n");
     }

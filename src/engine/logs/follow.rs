@@ -201,32 +201,31 @@ impl Follower {
                     continue;
                 }
             };
-            let mut data = match data {
-                None => break End::Closed,
-                Some(Err(error)) => break End::Failed(error),
-                Some(Ok(data)) => Some(data),
-            };
             let mut failed = None;
             let mut turn = 0;
-            while let Some(bytes) = data.take() {
+            let mut data = match data {
+                None => break End::Closed,
+                Some(data) => Some(data),
+            };
+            while let Some(read) = data.take() {
+                let bytes = match read {
+                    Ok(bytes) => bytes,
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
+                    }
+                };
                 turn += bytes.len();
                 let before = reader.messages();
                 let shared = &self.shared;
-                reader.push(&bytes, &mut |line| keep(shared, &mut batch, line));
+                reader.push(bytes, &mut |line| keep(shared, &mut batch, line));
                 shared
                     .depth
                     .fetch_add(reader.messages() - before, Ordering::Relaxed);
                 if turn >= TURN {
                     break; // a flood leaves time for the rest, too
                 }
-                data = match body.ready().await {
-                    Some(Ok(bytes)) => Some(bytes),
-                    Some(Err(error)) => {
-                        failed = Some(error);
-                        None
-                    }
-                    None => None,
-                };
+                data = body.ready();
             }
             flush(&self.shared, &mut batch);
             self.place = reader.last();

@@ -180,7 +180,7 @@ impl Reading<'_> {
         let mut body = self.engine.logs(self.target.key, part).await?;
         let mut reader = LogReader::new(tty, self.source, Skip::Nothing);
         while let Some(data) = body.next().await {
-            reader.push(&data?, &mut sink);
+            reader.push(data?, &mut sink);
         }
         reader.finish(&mut sink);
         Ok(reader.last())
@@ -270,7 +270,7 @@ impl Reading<'_> {
         let mut end = true;
         let mut full = false;
         while let Some(data) = body.next().await {
-            reader.push(&data?, &mut |line| full |= take(line));
+            reader.push(data?, &mut |line| full |= take(line));
             if full {
                 end = false;
                 break;

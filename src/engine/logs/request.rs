@@ -2,20 +2,24 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
-use hyper::body::Incoming;
 use jiff::Timestamp;
+use tokio::io::AsyncReadExt;
 
-use crate::engine::transport::{self, REQUEST_TIMEOUT};
+use crate::engine::transport::{REQUEST_TIMEOUT, Upgraded};
 use crate::engine::{Docker, Engine, EngineError};
 use crate::model::{ContainerDetail, ContainerKey};
+
+use super::chunked::Chunked;
 
 /// A quiet stream is asked after by a ping this often.
 const QUIET: Duration = Duration::from_secs(20);
 /// Before the first byte of a log: the engine may have to look for its tail in large files.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bytes read at a time.
+const READ: usize = 64 * 1024;
 
 /// Which part of a log is asked for. Engines take whole seconds for certain; more exact is filtered here.
 #[derive(Debug, Clone, Copy, Default)]
@@ -64,10 +68,20 @@ impl LogEngine {
         let request = Request::get(path)
             .body(Full::default())
             .map_err(|e| EngineError::Protocol(e.to_string()))?;
-        let response = self.docker.transport().request(request, deadline).await?;
-        let response = transport::success(response, REQUEST_TIMEOUT).await?;
+        // The connection itself, not a body cut into its chunks: see `chunked`.
+        let (head, stream) = self.docker.transport().upgrade(request, deadline).await?;
+        let coding = match head.headers.get(hyper::header::TRANSFER_ENCODING) {
+            Some(_) => Coding::Chunked(Chunked::new()),
+            None => match length(&head.headers) {
+                Some(left) => Coding::Length(left),
+                None => Coding::Close,
+            },
+        };
         Ok(Body {
-            body: response.into_body(),
+            stream,
+            coding,
+            buffer: vec![0; READ],
+            content: Vec::new(),
             engine: self.clone(),
         })
     }
@@ -110,40 +124,100 @@ impl LogEngine {
     }
 }
 
+fn length(headers: &hyper::HeaderMap) -> Option<u64> {
+    headers
+        .get(hyper::header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
+}
+
+/// How a body's end is told.
+enum Coding {
+    Chunked(Chunked),
+    /// So many bytes are to come.
+    Length(u64),
+    /// With the connection.
+    Close,
+}
+
 /// The body of an answer.
 pub(super) struct Body {
-    body: Incoming,
+    stream: Upgraded,
+    coding: Coding,
+    buffer: Vec<u8>,
+    content: Vec<u8>,
     engine: LogEngine,
 }
 
 impl Body {
     /// The next bytes; `None` at the end. A long silence is no error while the engine answers a ping.
-    pub async fn next(&mut self) -> Option<Result<Bytes, EngineError>> {
+    /// Nothing is lost when this is dropped before it is ready.
+    pub async fn next(&mut self) -> Option<Result<&[u8], EngineError>> {
+        self.content.clear();
         loop {
-            match transport::next_data(&mut self.body, Some(QUIET)).await {
-                Some(Err(EngineError::Timeout { .. })) => {
-                    if let Err(error) = self.engine.ping().await {
-                        return Some(Err(error));
-                    }
-                }
-                other => return other,
+            if self.is_over() {
+                return None;
+            }
+            let read = tokio::time::timeout(QUIET, self.stream.read(&mut self.buffer)).await;
+            let count = match read {
+                Err(_) => match self.engine.ping().await {
+                    Ok(()) => continue,
+                    Err(error) => return Some(Err(error)),
+                },
+                Ok(Ok(count)) => count,
+                Ok(Err(error)) => return Some(Err(EngineError::from_io(&error))),
+            };
+            if let Err(error) = self.take(count) {
+                return Some(Err(error));
+            }
+            if count == 0 {
+                return None;
+            }
+            if !self.content.is_empty() {
+                return Some(Ok(&self.content));
             }
         }
     }
 
     /// The next bytes, if they are there already.
-    pub async fn ready(&mut self) -> Option<Result<Bytes, EngineError>> {
+    pub fn ready(&mut self) -> Option<Result<&[u8], EngineError>> {
         use futures_util::FutureExt;
-        // The connection is a task of its own: one turn for it to hand over what it has.
-        for turn in 0..2 {
-            if turn > 0 {
-                tokio::task::yield_now().await;
+        self.next().now_or_never().flatten()
+    }
+
+    fn is_over(&self) -> bool {
+        match &self.coding {
+            Coding::Chunked(chunked) => chunked.is_done(),
+            Coding::Length(left) => *left == 0,
+            Coding::Close => false,
+        }
+    }
+
+    /// Takes what was read into the content; a connection's end that is not the body's is an error.
+    fn take(&mut self, count: usize) -> Result<(), EngineError> {
+        let bytes = self.buffer.get(..count).unwrap_or_default();
+        match &mut self.coding {
+            _ if count == 0 => match self.coding {
+                Coding::Close => Ok(()),
+                _ => Err(EngineError::Gone("cut in the middle of an answer".into())),
+            },
+            Coding::Chunked(chunked) => chunked
+                .push(bytes, &mut self.content)
+                .map_err(|error| EngineError::Protocol(error.to_string())),
+            Coding::Length(left) => {
+                let take = usize::try_from(*left).unwrap_or(usize::MAX).min(count);
+                *left -= take as u64;
+                self.content
+                    .extend_from_slice(bytes.get(..take).unwrap_or_default());
+                Ok(())
             }
-            if let Some(Some(data)) = transport::next_data(&mut self.body, None).now_or_never() {
-                return Some(data);
+            Coding::Close => {
+                self.content.extend_from_slice(bytes);
+                Ok(())
             }
         }
-        None
     }
 }
 
