@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use crate::lanes::{Queue, Waker};
+use crate::logs::Limits;
 use crate::model::{HostId, Problem, Stamp};
 use crate::trace::Kind;
 use crate::tui::config::{self, Config, Overrides};
@@ -105,6 +106,12 @@ fn state_config(global: &GlobalArgs, config: &Config, kept: Option<&PathBuf>) ->
         demo: global.demo,
         time_zone: TimeZone::system(),
         mouse: config.mouse,
+        stop_timeouts: config.stop_timeouts.clone(),
+        confirm_timeout: config.confirm_timeout,
+        log_limits: Limits {
+            lines: config.logs.max_lines,
+            bytes: config.logs.max_bytes,
+        },
         ..StateConfig::new(HostId::default())
     }
 }

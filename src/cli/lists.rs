@@ -6,7 +6,7 @@ use crate::engine::{Asked, Env};
 use crate::lanes::Waker;
 use crate::model::{DriverStatus, HostId, Problem, Stamp};
 use crate::trace::Trace;
-use crate::watch::{Watch, WatchConfig, World};
+use crate::watch::{Locality, Watch, WatchConfig, World};
 
 use super::args::GlobalArgs;
 use super::ready::{self, Verdict};
@@ -100,6 +100,11 @@ fn hear(
         waker.wait(Some(timeout));
         let now = Stamp::now();
         watch.drain(world, now);
+        if world.locality == Locality::Elsewhere {
+            watch
+                .control()
+                .set_visible(world.rows.keys().copied().collect());
+        }
         now
     };
     gather::gather(&mut world, began, hear, |world, now| {

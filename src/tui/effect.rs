@@ -45,6 +45,8 @@ pub enum Effect {
     Mouse(bool),
     /// Let go of NVML (`true`) or take it again.
     ReleaseGpus(bool),
+    /// These containers' rows are on the screen: whose statistics are worth asking a remote engine for.
+    Visible(Vec<ContainerKey>),
     /// List everything again.
     Relist,
     /// Draw every cell anew.

@@ -65,6 +65,10 @@ impl Backend for Services {
         self.control.relist();
     }
 
+    fn set_visible(&self, keys: Vec<ContainerKey>) {
+        self.control.set_visible(keys);
+    }
+
     fn release_gpus(&self, release: bool) {
         self.control.release_gpus(release);
     }

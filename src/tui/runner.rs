@@ -40,6 +40,8 @@ pub trait Backend: Send + Sync + 'static {
     fn news(&self, news: EngineNews);
     /// Asks the engine's source to list everything again.
     fn relist(&self);
+    /// Which containers' rows are on the screen.
+    fn set_visible(&self, keys: Vec<ContainerKey>);
     /// Lets go of NVML (`true`), or takes it again.
     fn release_gpus(&self, release: bool);
     /// Sends a signal to exactly this process. Blocks shortly; called on a blocking thread.
@@ -132,6 +134,7 @@ impl<B: Backend> Runner<B> {
             }
             Effect::ReleaseGpus(release) => self.backend.release_gpus(release),
             Effect::Relist => self.backend.relist(),
+            Effect::Visible(keys) => self.backend.set_visible(keys),
             terminal @ (Effect::Shell(_)
             | Effect::Copy(_)
             | Effect::Mouse(_)

@@ -146,6 +146,8 @@ impl Backend for Services {
     }
     fn news(&self, _news: EngineNews) {}
     fn relist(&self) {}
+
+    fn set_visible(&self, _keys: Vec<midwatch::model::ContainerKey>) {}
     fn release_gpus(&self, _release: bool) {}
     fn signal_process(&self, _process: &ProcKey, _signal: Signal) -> Result<(), String> {
         Err("not here".into())

@@ -65,7 +65,7 @@ impl Rig {
             procfs: PathBuf::from(procfs),
         };
         let service = LogService::start(&handle, setup);
-        let mut state = LogsState::new(TimeZone::UTC);
+        let mut state = LogsState::new(TimeZone::UTC, midwatch::logs::Limits::default());
         state.set_viewport(Viewport {
             columns: 100,
             rows: 30,

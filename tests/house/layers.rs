@@ -8,8 +8,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "tui", "watch", "engine", "gpu", "host", "inspect", "demo", "join", "verdict", "logs",
-            "lanes", "model", "trace",
+            "tui", "tui", "watch", "engine", "gpu", "host", "inspect", "demo", "join", "verdict",
+            "logs", "lanes", "model", "trace",
         ],
     ),
     (

@@ -146,14 +146,14 @@ pub(super) struct Reach {
 
 impl LogsState {
     /// No log open. `zone` is for timestamps and midnight.
-    pub fn new(zone: TimeZone) -> Self {
+    pub fn new(zone: TimeZone, limits: crate::logs::Limits) -> Self {
         Self {
             generation: 0,
             targets: Vec::new(),
             since: Since::All,
             since_time: None,
             zone,
-            buffer: LogBuffer::default(),
+            buffer: LogBuffer::new(limits),
             reach: Reach::default(),
             source: SourceState::default(),
             live: None,

@@ -34,7 +34,7 @@ fn target(n: u8, name: &str) -> LogTarget {
 }
 
 fn state() -> LogsState {
-    let mut state = LogsState::new(TimeZone::UTC);
+    let mut state = LogsState::new(TimeZone::UTC, crate::logs::Limits::default());
     let effects = state.open(vec![target(1, "train")], now());
     assert!(matches!(
         effects.as_slice(),
@@ -387,7 +387,7 @@ fn a_save_and_a_copy_hold_no_colours() {
 
 #[test]
 fn merged_logs_carry_their_names() {
-    let mut s = LogsState::new(TimeZone::UTC);
+    let mut s = LogsState::new(TimeZone::UTC, crate::logs::Limits::default());
     s.open(vec![target(1, "api"), target(2, "worker")], now());
     let mut both = batch(&[(0, "hello")]);
     both.push(Line {

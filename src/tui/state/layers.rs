@@ -58,6 +58,8 @@ pub enum Ask {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Confirm {
     pub ask: Ask,
+    /// When it was asked, on the monotonic clock.
+    pub asked: Duration,
     pub yes: bool,
     pub scroll: usize,
     /// The set changed under the question.
@@ -65,9 +67,10 @@ pub struct Confirm {
 }
 
 impl Confirm {
-    pub fn new(ask: Ask) -> Self {
+    pub fn new(ask: Ask, asked: Duration) -> Self {
         Self {
             ask,
+            asked,
             yes: false,
             scroll: 0,
             changed: false,

@@ -302,6 +302,17 @@ impl List {
         }
     }
 
+    /// The containers whose lines are in the window.
+    pub fn keys_shown(&self) -> Vec<ContainerKey> {
+        self.lines
+            .iter()
+            .filter_map(|line| match self.items.get(line.index) {
+                Some(Item::Container(key)) => Some(*key),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// Formats the lines of a window of `rows` lines and `columns` columns.
     pub fn format(
         &mut self,

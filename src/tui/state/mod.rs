@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::logs::LogTarget;
+use crate::logs::{Limits, LogTarget};
 use crate::model::{ContainerKey, EngineStatus, GpuKey, HostId, Stamp};
 use crate::tui::Action;
 use crate::tui::keymap::{Hint, Keymap, Mode};
@@ -48,6 +48,12 @@ pub struct StateConfig {
     pub read_only: bool,
     /// The simulated host is shown.
     pub demo: bool,
+    /// Stop timeouts offered beside the container's own.
+    pub stop_timeouts: Vec<Duration>,
+    /// A question that nobody answers for so long closes itself, undone; zero: never.
+    pub confirm_timeout: Duration,
+    /// How much of an open log is kept.
+    pub log_limits: Limits,
     /// The zone that the clock is shown in.
     pub time_zone: TimeZone,
     /// Whether the mouse is captured.
@@ -65,6 +71,9 @@ impl StateConfig {
             preferences: Preferences::default(),
             read_only: false,
             demo: false,
+            stop_timeouts: [10, 60, 300, 1800].map(Duration::from_secs).to_vec(),
+            confirm_timeout: Duration::from_secs(60),
+            log_limits: Limits::default(),
             time_zone: TimeZone::UTC,
             mouse: false,
             size: (80, 24),
@@ -226,6 +235,8 @@ pub struct State {
     pub(crate) jobs: Jobs,
     pub(crate) hints: Hints,
     pub(crate) now: Stamp,
+    /// The rows that were last told to be on the screen.
+    pub(crate) told_visible: Vec<ContainerKey>,
     /// When the details of a new selection are fetched: not while the user runs down the list.
     pub(crate) settle: Option<Duration>,
     dirty: bool,
@@ -234,7 +245,7 @@ pub struct State {
 impl State {
     /// A state in which nothing has been heard yet.
     pub fn new(config: StateConfig, now: Stamp) -> Self {
-        let mut logs = LogsState::new(config.time_zone.clone());
+        let mut logs = LogsState::new(config.time_zone.clone(), config.log_limits);
         logs.prefer(
             config.preferences.log_wrap,
             config.preferences.log_timestamps,
@@ -267,6 +278,7 @@ impl State {
             hints: Hints::new(&config.keymap),
             config,
             now,
+            told_visible: Vec::new(),
             settle: None,
             dirty: true,
         };
@@ -340,6 +352,9 @@ impl State {
         if let Some(settle) = self.settle {
             at(settle);
         }
+        if let Some(until) = self.question_until() {
+            at(until);
+        }
         if let Some(until) = self.list.flash_until {
             at(until);
         }
@@ -351,6 +366,15 @@ impl State {
         let rest = u64::try_from(60 - second).unwrap_or(60);
         at(self.now.mono + Duration::from_secs(rest));
         next
+    }
+
+    /// When the question on top closes itself.
+    pub(crate) fn question_until(&self) -> Option<Duration> {
+        let limit = self.config.confirm_timeout;
+        match self.ui.layers.last() {
+            Some(Layer::Confirm(confirm)) if !limit.is_zero() => Some(confirm.asked + limit),
+            _ => None,
+        }
     }
 
     /// The choices to keep for the next time.

@@ -187,7 +187,11 @@ fn pause(state: &mut State, targets: Vec<Target>, effects: &mut Vec<Effect>) {
 
 fn ask(state: &mut State, command: ContainerCommand, targets: Vec<Target>) {
     let ask = Ask::Containers { command, targets };
-    state.ui.layers.push(Layer::Confirm(Confirm::new(ask)));
+    let asked = state.now.mono;
+    state
+        .ui
+        .layers
+        .push(Layer::Confirm(Confirm::new(ask, asked)));
 }
 
 /// A harmless command on one container is done at once; on several it is asked.
@@ -274,35 +278,48 @@ fn action_menu(state: &mut State, targets: Vec<Target>) {
 }
 
 fn grace_menu(state: &mut State, restart: bool, targets: Vec<Target>) {
-    let grace = |seconds: u64| Pick::Grace {
-        restart,
-        grace: Some(Duration::from_secs(seconds)),
-    };
-    let items = vec![
-        item(
-            "its own timeout",
-            "10 s unless it was made with another",
+    let mut items = vec![item(
+        "its own timeout",
+        "10 s unless it was made with another",
+        Pick::Grace {
+            restart,
+            grace: None,
+        },
+    )];
+    for timeout in state.config.stop_timeouts.clone() {
+        let note = match timeout.as_secs() {
+            0..300 => "",
+            300..1800 => "trainers that write a checkpoint on SIGTERM",
+            _ => "large checkpoints, slow disks",
+        };
+        items.push(item(
+            &in_words(timeout),
+            note,
             Pick::Grace {
                 restart,
-                grace: None,
+                grace: Some(timeout),
             },
-        ),
-        item("10 seconds", "", grace(10)),
-        item("60 seconds", "", grace(60)),
-        item(
-            "5 minutes",
-            "trainers that write a checkpoint on SIGTERM",
-            grace(300),
-        ),
-        item("30 minutes", "large checkpoints, slow disks", grace(1800)),
-        item("other…", "seconds", Pick::CustomGrace { restart }),
-    ];
+        ));
+    }
+    items.push(item("other…", "seconds", Pick::CustomGrace { restart }));
     let title = if restart {
         "restart: time to end in"
     } else {
         "stop: time to end in"
     };
     open_menu(state, title, items, targets);
+}
+
+/// `10 seconds`, `5 minutes`, `1 hour`, `90 seconds`.
+fn in_words(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (count, unit) = match seconds {
+        s if s >= 3600 && s.is_multiple_of(3600) => (s / 3600, "hour"),
+        s if s > 60 && s.is_multiple_of(60) => (s / 60, "minute"),
+        s => (s, "second"),
+    };
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {unit}{plural}")
 }
 
 fn signal_note(signal: Signal) -> &'static str {
@@ -429,7 +446,11 @@ pub(super) fn pick(state: &mut State, menu: Menu, pick: Pick, effects: &mut Vec<
                 signal,
                 lines: menu.lines,
             };
-            state.ui.layers.push(Layer::Confirm(Confirm::new(ask)));
+            let asked = state.now.mono;
+            state
+                .ui
+                .layers
+                .push(Layer::Confirm(Confirm::new(ask, asked)));
         }
     }
 }

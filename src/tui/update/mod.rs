@@ -78,6 +78,17 @@ pub fn update(state: &mut State, event: Event, now: Stamp) -> Vec<Effect> {
 /// Something on the screen has grown older: the clock, an age, a toast.
 fn on_tick(state: &mut State) {
     state.touch();
+    if state
+        .question_until()
+        .is_some_and(|until| state.now.mono >= until)
+    {
+        state.ui.layers.pop();
+        state.jobs.toast(
+            Tone::Dim,
+            "The question closed itself: nobody answered, nothing was done.",
+            state.now,
+        );
+    }
 }
 
 fn on_key(state: &mut State, key: KeyPress, effects: &mut Vec<Effect>) {
@@ -163,6 +174,11 @@ fn on_outcome(state: &mut State, outcome: Outcome) {
 
 /// Asks for what the screen needs and does not have.
 fn demand(state: &mut State, now: Stamp, effects: &mut Vec<Effect>) {
+    let visible = state.list.keys_shown();
+    if visible != state.told_visible {
+        state.told_visible.clone_from(&visible);
+        effects.push(Effect::Visible(visible));
+    }
     if state.ui.page == Page::Images && !state.images.asked {
         state.images.asked = true;
         effects.push(Effect::FetchImages);
