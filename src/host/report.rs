@@ -34,14 +34,15 @@ impl Machine {
     pub fn report(&mut self) -> HostReport {
         let hostname = self
             .text(self.procfs.join("sys/kernel/hostname"))
+            .or_else(|| sysinfo::System::host_name().ok())
             .map(|name| clean(&name, 64))
             .unwrap_or_default();
         let cpus = self
             .text(self.sysfs.join("devices/system/cpu/online"))
             .and_then(|list| count(list.trim()))
             .or_else(|| {
-                let here = std::thread::available_parallelism().ok()?;
-                u32::try_from(here.get()).ok()
+                // Not `available_parallelism`: that is what this process may use, not what the machine has.
+                u32::try_from(sysinfo::System::physical_core_count().ok()?).ok()
             })
             .unwrap_or(0);
         let memory = self.text(self.procfs.join("meminfo")).unwrap_or_default();

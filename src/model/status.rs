@@ -14,6 +14,8 @@ pub struct Problem {
     pub remedy: String,
 }
 
+impl std::error::Error for Problem {}
+
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.what, self.why)?;

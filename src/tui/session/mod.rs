@@ -10,20 +10,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, OnceLock, TryLockError};
 use std::time::{Duration, Instant};
 
+use crossterm::Command as _;
+use crossterm::cursor::{Hide, Show};
+use crossterm::style::{Attribute, SetAttribute};
+use crossterm::terminal::{EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
 pub use tty::{Tty, TtyError};
 
 use crate::lanes::Waker;
 
-/// Alternate screen, no cursor, bracketed paste.
-const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?2004h";
-/// CAN ends a sequence that was cut in its middle; then everything that may have been switched on goes
-/// off, and the cursor is shown on the screen that the user came from.
-const LEAVE: &[u8] =
-    b"\x18\x1b[?2026l\x1b[?1006l\x1b[?1002l\x1b[?1000l\x1b[?2004l\x1b[m\x1b[?1049l\x1b[?25h";
-const MOUSE_ON: &[u8] = b"\x1b[?1000h\x1b[?1002h\x1b[?1006h";
-const MOUSE_OFF: &[u8] = b"\x1b[?1006l\x1b[?1002l\x1b[?1000l";
+/// Bracketed paste; crossterm has it beside its event reader alone, which is not used.
+const PASTE_ON: &str = "\x1b[?2004h";
+const PASTE_OFF: &str = "\x1b[?2004l";
+const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1006h";
+const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1002l\x1b[?1000l";
 /// Plain cursor keys and keypad, ASCII letters, the whole screen scrolls.
 const AFTER_OTHERS: &[u8] = b"\x1b[?1l\x1b>\x1b(B\x0f\x1b[r";
 /// A terminal that takes nothing for so long is stalled; the process leaves without it.
@@ -31,6 +32,38 @@ const PATIENCE: Duration = Duration::from_millis(250);
 
 /// How long the message of a panic, with its backtrace, may take.
 const MESSAGE: Duration = Duration::from_secs(2);
+
+/// What is written on the way in and on the way out; made before it is needed, since a panic hook makes
+/// nothing.
+struct Sequences {
+    /// Alternate screen, no cursor, bracketed paste.
+    enter: Vec<u8>,
+    /// CAN ends a sequence that was cut in its middle; then everything that may have been switched on
+    /// goes off, and the cursor is shown on the screen that the user came from.
+    leave: Vec<u8>,
+}
+
+fn sequences() -> &'static Sequences {
+    static SEQUENCES: OnceLock<Sequences> = OnceLock::new();
+    SEQUENCES.get_or_init(|| {
+        // Writing to a string cannot fail.
+        let mut enter = String::new();
+        let _ = EnterAlternateScreen.write_ansi(&mut enter);
+        let _ = Hide.write_ansi(&mut enter);
+        enter.push_str(PASTE_ON);
+        let mut leave = String::from("\x18");
+        let _ = EndSynchronizedUpdate.write_ansi(&mut leave);
+        leave.push_str(MOUSE_OFF);
+        leave.push_str(PASTE_OFF);
+        let _ = SetAttribute(Attribute::Reset).write_ansi(&mut leave);
+        let _ = LeaveAlternateScreen.write_ansi(&mut leave);
+        let _ = Show.write_ansi(&mut leave);
+        Sequences {
+            enter: enter.into_bytes(),
+            leave: leave.into_bytes(),
+        }
+    })
+}
 
 struct Entered {
     tty: Tty,
@@ -62,7 +95,7 @@ pub fn leave() {
     let Some(Entered { tty, before }) = entered().and_then(|mut guard| guard.take()) else {
         return;
     };
-    let _ = tty.write_all(LEAVE, PATIENCE);
+    let _ = tty.write_all(&sequences().leave, PATIENCE);
     let _ = tcsetattr(tty.input(), OptionalActions::Now, &before);
 }
 
@@ -137,9 +170,9 @@ impl Session {
             before,
         });
         drop(guard);
-        let mut bytes = ENTER.to_vec();
+        let mut bytes = sequences().enter.clone();
         if self.mouse {
-            bytes.extend_from_slice(MOUSE_ON);
+            bytes.extend_from_slice(MOUSE_ON.as_bytes());
         }
         self.tty.write_all(&bytes, PATIENCE)
     }
@@ -151,16 +184,16 @@ impl Session {
 
     /// Leaves the alternate screen to a shell in a container; raw mode stays, its terminal is far away.
     pub fn hand_over(&self) -> io::Result<()> {
-        self.tty.write_all(LEAVE, PATIENCE)
+        self.tty.write_all(&sequences().leave, PATIENCE)
     }
 
     /// Comes back after [`Session::hand_over`], undoing what the shell may have left switched on.
     pub fn take_back(&self) -> io::Result<()> {
-        let mut bytes = LEAVE.to_vec();
+        let mut bytes = sequences().leave.clone();
         bytes.extend_from_slice(AFTER_OTHERS);
-        bytes.extend_from_slice(ENTER);
+        bytes.extend_from_slice(&sequences().enter);
         if self.mouse {
-            bytes.extend_from_slice(MOUSE_ON);
+            bytes.extend_from_slice(MOUSE_ON.as_bytes());
         }
         self.tty.write_all(&bytes, PATIENCE)
     }
@@ -173,7 +206,7 @@ impl Session {
     /// The bytes that switch mouse capture, to be sent in order with the frames; remembered for `resume`.
     pub fn mouse(&mut self, on: bool) -> &'static [u8] {
         self.mouse = on;
-        if on { MOUSE_ON } else { MOUSE_OFF }
+        if on { MOUSE_ON } else { MOUSE_OFF }.as_bytes()
     }
 
     /// Whether the mouse is captured.
