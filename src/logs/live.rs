@@ -136,7 +136,7 @@ mod tests {
         tail.push(b"alf a line", false);
         assert_eq!(shown(&tail), ("alf a line".into(), false, true));
         tail.push(b"\r 1%", false);
-        assert_eq!(shown(&tail), (" 1%f a line".into(), false, false));
+        assert_eq!(shown(&tail), (" 1% a line".into(), false, false));
         tail.push(b"\n\r 2%", false);
         assert_eq!(shown(&tail), (" 2%".into(), false, false));
         tail.push(b"\r 3%\r\n", false);

@@ -293,7 +293,7 @@ fn grace_menu(state: &mut State, restart: bool, targets: Vec<Target>) {
             _ => "large checkpoints, slow disks",
         };
         items.push(item(
-            &in_words(timeout),
+            in_words(timeout),
             note,
             Pick::Grace {
                 restart,
