@@ -16,6 +16,8 @@ const COARSE_STEP: Duration = Duration::from_secs(10);
 pub struct Series {
     fine: VecDeque<f32>,
     coarse: VecDeque<f32>,
+    fine_count: u64,
+    coarse_count: u64,
     sum: f32,
     count: u16,
     step_started: Option<Duration>,
@@ -32,6 +34,7 @@ impl Series {
                 self.sum / f32::from(self.count)
             };
             push_bounded(&mut self.coarse, mean, COARSE);
+            self.coarse_count += 1;
             self.sum = 0.0;
             self.count = 0;
             self.step_started = Some(now.mono);
@@ -41,6 +44,7 @@ impl Series {
             self.count = self.count.saturating_add(1);
         }
         push_bounded(&mut self.fine, value.unwrap_or(f32::NAN), FINE);
+        self.fine_count += 1;
     }
 
     /// The one-second values of the last five minutes, oldest first.
@@ -51,6 +55,16 @@ impl Series {
     /// The ten-second means of the last hour, oldest first (the step under way not counted).
     pub fn coarse(&self) -> impl ExactSizeIterator<Item = Option<f32>> + '_ {
         self.coarse.iter().map(|v| (!v.is_nan()).then_some(*v))
+    }
+
+    /// How many one-second values there have been, those no longer kept included.
+    pub fn fine_count(&self) -> u64 {
+        self.fine_count
+    }
+
+    /// How many ten-second means there have been, those no longer kept included.
+    pub fn coarse_count(&self) -> u64 {
+        self.coarse_count
     }
 
     /// The newest value.
@@ -106,6 +120,7 @@ mod tests {
         }
         assert_eq!(series.fine().len(), FINE);
         assert_eq!(series.coarse().len(), COARSE);
+        assert_eq!((series.fine_count(), series.coarse_count()), (8000, 799));
         assert_eq!(series.last(), None);
         let fine: Vec<_> = series.fine().collect();
         assert_eq!(fine[298..], [Some(7998.0), None]);

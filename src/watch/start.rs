@@ -283,9 +283,7 @@ impl Watch {
             self.trace.count(Kind::Drop, "engine-news", news.dropped);
             self.control.relist();
         }
-        for item in news.items {
-            changes.merge(world.engine_news(item, now));
-        }
+        changes.merge(world.all_engine_news(news.items, now));
         for xid in self.lanes.xids.drain().items {
             changes.merge(world.xid(xid));
         }

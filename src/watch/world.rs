@@ -137,6 +137,26 @@ impl World {
 
     /// Folds one piece of engine news.
     pub fn engine_news(&mut self, news: EngineNews, now: Stamp) -> Changes {
+        self.all_engine_news([news], now)
+    }
+
+    /// Folds engine news that came together: what depends on all of it is found out once.
+    pub fn all_engine_news(
+        &mut self,
+        news: impl IntoIterator<Item = EngineNews>,
+        now: Stamp,
+    ) -> Changes {
+        let mut changes = Changes::default();
+        for item in news {
+            changes.merge(self.fold_news(item, now));
+        }
+        if changes.targets {
+            self.rejoin();
+        }
+        changes
+    }
+
+    fn fold_news(&mut self, news: EngineNews, now: Stamp) -> Changes {
         let mut changes = Changes {
             visible: true,
             targets: false,
@@ -170,9 +190,6 @@ impl World {
             }
             EngineNews::Images(images) => self.images = Some(images),
             EngineNews::Event(event) => push_recent(&mut self.events, event),
-        }
-        if changes.targets {
-            self.rejoin();
         }
         changes
     }

@@ -27,6 +27,9 @@ use crate::watch::{Changes, World};
 /// How long the end waits for the last frame; a stalled terminal gets no more.
 const LAST_FRAME: Duration = Duration::from_millis(300);
 
+/// How long the first frame waits for the engine's list, so that it is not drawn twice.
+const FIRST_FRAME: Duration = Duration::from_millis(30);
+
 /// Where news comes from.
 pub trait Feed {
     /// Folds everything that came since the last time into the world.
@@ -158,6 +161,36 @@ pub fn run<A: App, F: Feed, B: Backend>(
     Ok((reason, stats))
 }
 
+/// The engine's first list is what the user waits for at the start: its frame is drawn at once, whatever
+/// the frames before it have used up.
+struct First {
+    /// Until then no frame is drawn without the list.
+    until: Duration,
+    listed: bool,
+}
+
+impl First {
+    fn new(now: Duration) -> Self {
+        Self {
+            until: now + FIRST_FRAME,
+            listed: false,
+        }
+    }
+
+    /// How long a frame that is owed waits, where by its pace alone it would wait for `paced`.
+    fn wait(&mut self, listed: bool, now: Duration, paced: Duration) -> Duration {
+        if self.listed {
+            return paced;
+        }
+        self.listed = listed;
+        if listed {
+            Duration::ZERO
+        } else {
+            paced.max(self.until.saturating_sub(now))
+        }
+    }
+}
+
 struct Running<'a, A, B> {
     app: &'a mut A,
     runner: &'a Runner<B>,
@@ -184,6 +217,7 @@ impl<A: App, B: Backend> Running<'_, A, B> {
         self.tell(Event::Resize { cols, rows }, Stamp::now());
         let mut tick_at = None;
         let mut events = Vec::new();
+        let mut first = First::new(Stamp::now().mono);
         loop {
             let now = Stamp::now();
             self.keys(now);
@@ -213,7 +247,8 @@ impl<A: App, B: Backend> Running<'_, A, B> {
             let now = Stamp::now();
             self.owed |= self.app.take_dirty();
             let frame_in = if self.owed {
-                let wait = self.pace.wait(now.mono);
+                let listed = self.app.world().listed.is_some();
+                let wait = first.wait(listed, now.mono, self.pace.wait(now.mono));
                 if wait.is_zero() {
                     self.draw(now);
                     None
@@ -341,5 +376,24 @@ impl<A: App, B: Backend> Running<'_, A, B> {
         self.screen.show(buffer);
         self.pace.drawn(now.mono);
         self.owed = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_s_frame_never_waits_and_none_is_drawn_just_before_it() {
+        let ms = Duration::from_millis;
+        let mut first = First::new(ms(1000));
+        assert_eq!(first.wait(false, ms(1000), ms(0)), FIRST_FRAME);
+        assert_eq!(first.wait(false, ms(1010), ms(90)), ms(90));
+        assert_eq!(first.wait(true, ms(1012), ms(88)), ms(0));
+        assert_eq!(first.wait(true, ms(1013), ms(87)), ms(87));
+
+        let mut nobody = First::new(ms(1000));
+        assert_eq!(nobody.wait(false, ms(1030), ms(0)), ms(0));
+        assert_eq!(nobody.wait(false, ms(9000), ms(40)), ms(40));
     }
 }

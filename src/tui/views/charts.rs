@@ -252,26 +252,24 @@ fn draw_pane(state: &State, paint: &mut Paint<'_>, area: Rect, pane: &Pane<'_>) 
         area.height.saturating_sub(1),
     );
     if fine {
-        plot(paint, area, series.fine(), FINE, max, pane.tone);
-    } else {
-        plot(paint, area, series.coarse(), HOUR, max, pane.tone);
-    }
-}
-
-fn plot<I>(paint: &mut Paint<'_>, area: Rect, values: I, span: usize, max: f32, tone: Tone)
-where
-    I: ExactSizeIterator<Item = Option<f32>>,
-{
-    chart(
-        paint,
-        area,
-        Chart {
-            values,
-            span,
+        let what = Chart {
+            values: series.fine(),
+            count: series.fine_count(),
+            span: FINE,
             max,
-            tone,
-        },
-    );
+            tone: pane.tone,
+        };
+        chart(paint, area, what);
+    } else {
+        let what = Chart {
+            values: series.coarse(),
+            count: series.coarse_count(),
+            span: HOUR,
+            max,
+            tone: pane.tone,
+        };
+        chart(paint, area, what);
+    }
 }
 
 fn peak(values: impl Iterator<Item = Option<f32>>) -> Option<f32> {

@@ -1,4 +1,7 @@
 //! An area chart in braille: two samples and four steps a cell, newest at the right. A gap stays a gap.
+//!
+//! Columns lie on a grid that is fixed to the values' numbers, and move by whole cells: what was drawn stays
+//! as it is from one value to the next, and few cells are sent to the terminal.
 
 use ratatui::layout::Rect;
 
@@ -8,6 +11,8 @@ use super::{Paint, Tone};
 pub struct Chart<I> {
     /// Values, oldest first; `None` is a gap.
     pub values: I,
+    /// How many values there have been in all, those that are no longer kept included.
+    pub count: u64,
     /// How many values the whole width stands for.
     pub span: usize,
     /// The value at the upper edge; above it the column is full (its number is printed elsewhere).
@@ -27,46 +32,86 @@ where
 {
     let per_cell: usize = if paint.glyphs().braille { 2 } else { 1 };
     let columns = usize::from(area.width) * per_cell;
-    if columns == 0 || area.height == 0 || chart.span == 0 {
+    if columns == 0 || area.height == 0 || chart.span == 0 || chart.count == 0 {
         return;
     }
-    let known = chart.values.len().min(chart.span);
-    let skip = chart.values.len() - known;
-    let mut values = chart.values.skip(skip);
-    let first = chart.span - known;
-    let mut taken = first;
-    let mut pair = [None, None];
-    let mut held = None;
-    for column in 0..columns {
-        // The half-open range of slots that this column stands for.
-        let from = column * chart.span / columns;
-        let to = ((column + 1) * chart.span / columns).max(from + 1);
-        let mut sum = 0.0f32;
-        let mut count = 0u16;
-        while taken < to {
-            held = values.next().flatten();
-            if let Some(value) = held {
-                sum += value;
-                count += 1;
-            }
-            taken += 1;
-        }
-        let value = if count > 0 {
-            Some(sum / f32::from(count))
-        } else if from >= first && to <= taken && chart.span < columns {
-            // Fewer values than columns: a value is as wide as its slot.
-            held
-        } else {
-            None
+    let mut grid = Grid::new(chart.values, chart.count, chart.span, columns);
+    let per_cell = per_cell as u64;
+    let newest = grid.column_of(chart.count - 1);
+    // The cell with the newest value is the last one.
+    let end = (newest / per_cell + 1) * per_cell;
+    for x in 0..area.width {
+        let behind = u64::from(area.width - x) * per_cell;
+        let Some(column) = end.checked_sub(behind) else {
+            continue;
         };
-        if let Some(slot) = pair.get_mut(column % per_cell) {
-            *slot = value;
+        let left = grid.value(column);
+        let right = (per_cell == 2).then(|| grid.value(column + 1)).flatten();
+        let pair = if per_cell == 2 {
+            [left, right]
+        } else {
+            [None, left]
+        };
+        draw_column(paint, area, area.x + x, pair, &chart.max, chart.tone);
+    }
+}
+
+/// Which values fall in which column, counted from the first value there ever was.
+struct Grid<I> {
+    values: I,
+    /// Number of the next value that is read.
+    next: u64,
+    count: u64,
+    span: u64,
+    columns: u64,
+    held: Option<f32>,
+}
+
+impl<I: ExactSizeIterator<Item = Option<f32>>> Grid<I> {
+    fn new(values: I, count: u64, span: usize, columns: usize) -> Self {
+        Self {
+            next: count.saturating_sub(values.len() as u64),
+            values,
+            count,
+            span: span as u64,
+            columns: columns as u64,
+            held: None,
         }
-        if column % per_cell == per_cell - 1 {
-            let x = area.x + u16::try_from(column / per_cell).unwrap_or(u16::MAX);
-            draw_column(paint, area, x, pair, &chart.max, chart.tone);
-            pair = [None, None];
+    }
+
+    /// The column that the value of this number falls in.
+    fn column_of(&self, number: u64) -> u64 {
+        ((number + 1) * self.columns - 1) / self.span
+    }
+
+    /// The mean of a column's values; columns are asked for from left to right.
+    fn value(&mut self, column: u64) -> Option<f32> {
+        let from = column * self.span / self.columns;
+        let to = ((column + 1) * self.span / self.columns).max(from + 1);
+        if from >= self.count {
+            return None;
         }
+        // Fewer values than columns: a value is as wide as its slot.
+        if to <= self.next && self.span < self.columns {
+            return self.held;
+        }
+        let mut sum = 0.0f32;
+        let mut known = 0u16;
+        while self.next < to {
+            let Some(value) = self.values.next() else {
+                break;
+            };
+            self.held = None;
+            if self.next >= from {
+                self.held = value;
+                if let Some(value) = value {
+                    sum += value;
+                    known += 1;
+                }
+            }
+            self.next += 1;
+        }
+        (known > 0).then(|| sum / f32::from(known))
     }
 }
 
@@ -129,6 +174,7 @@ mod tests {
             area,
             Chart {
                 values: values.iter().copied(),
+                count: values.len() as u64,
                 span,
                 max: 100.0,
                 tone: Tone::ChartA,
@@ -163,6 +209,41 @@ mod tests {
         let values = [Some(100.0), Some(50.0)];
         assert_eq!(drawn(&values, 2, 2, 1), ["⣿⣤"]);
         assert_eq!(drawn(&values, 2, 2, 2), ["⣿ ", "⣿⣿"]);
+    }
+
+    #[test]
+    fn what_was_drawn_stays_until_the_chart_moves_by_a_cell() {
+        let all: Vec<_> = (0..1000u32)
+            .map(|i| Some((i * 7919 % 100) as f32))
+            .collect();
+        let theme = Theme::default();
+        let frame = |count: usize| {
+            let area = Rect::new(0, 0, 20, 3);
+            let mut buffer = Buffer::empty(area);
+            let kept = all.get(count - 300..count).unwrap();
+            let what = Chart {
+                values: kept.iter().copied(),
+                count: count as u64,
+                span: 300,
+                max: 100.0,
+                tone: Tone::ChartA,
+            };
+            chart(&mut Paint::new(&mut buffer, &theme), area, what);
+            buffer
+        };
+        let mut moves = 0;
+        for count in 600..900 {
+            let (before, after) = (frame(count), frame(count + 1));
+            let differ = |x: u16, shift: u16| {
+                (0..3).any(|y| before.cell((x + shift, y)) != after.cell((x, y)))
+            };
+            // The oldest cell loses values that are no longer kept, the newest gains one.
+            let stayed = !(1..19).any(|x| differ(x, 0));
+            let moved = !(1..18).any(|x| differ(x, 1));
+            assert!(stayed || moved, "{count}");
+            moves += usize::from(!stayed);
+        }
+        assert_eq!(moves, 20, "one cell for each 15 of 300 values");
     }
 
     #[test]
