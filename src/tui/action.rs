@@ -102,6 +102,7 @@ actions! {
     LogSince, "log-since", Logs, "choose since when";
     LogSave, "log-save", Logs, "save to a file";
     LogMerge, "log-merge", Logs, "merge the logs of the marked containers";
+    AllProcesses, "all-processes", Gpu, "the processes of all GPUs, or of the selected one";
     KillProcess, "kill-process", Gpu, "kill a GPU process";
     ReleaseGpus, "release-gpus", Gpu, "let go of NVML (for a GPU reset or driver upgrade), and take it again";
     Copy, "copy", Program, "copy (OSC 52: works over SSH)";

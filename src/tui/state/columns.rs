@@ -61,12 +61,12 @@ macro_rules! columns {
 }
 
 columns! {
-    Name, "name", "NAME", Left, 8, 34, true, false, 0, "container name";
+    Name, "name", "NAME", Left, 12, 34, true, false, 0, "container name";
     Id, "id", "ID", Left, 12, 12, false, false, 30, "first 12 digits of the id";
-    Image, "image", "IMAGE", Left, 8, 40, true, false, 7, "image as it was asked for";
-    Status, "status", "STATUS", Left, 14, 24, true, false, 2, "state, age, exit code, out-of-memory kills (sorts by what needs attention)";
+    Image, "image", "IMAGE", Left, 14, 40, true, false, 7, "image as it was asked for";
+    Status, "status", "STATUS", Left, 15, 24, true, false, 2, "state, age, exit code, out-of-memory kills (sorts by what needs attention)";
     Health, "health", "HEALTH", Left, 9, 9, false, false, 31, "what the image's health check says";
-    Gpus, "gpus", "GPUS given→used", Left, 6, 19, true, true, 1, "GPUs granted and GPUs its processes hold";
+    Gpus, "gpus", "GPUS given→used", Left, 8, 19, true, true, 1, "GPUs granted and GPUs its processes hold";
     GpuMemory, "gpu-mem", "GPU MEM", Right, 7, 7, false, true, 4, "GPU memory its processes hold";
     Sm, "sm", "SM%", Right, 4, 4, false, true, 6, "SM utilization, mean over its used GPUs";
     Cpu, "cpu", "CPU%", Right, 6, 6, false, true, 3, "CPU; one core = 100 %";

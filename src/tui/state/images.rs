@@ -1,5 +1,7 @@
 //! The image list.
 
+use std::time::Duration;
+
 use crate::model::{Image, ImageId};
 use crate::watch::World;
 
@@ -56,6 +58,8 @@ pub struct Images {
     pub filter: String,
     /// They have been asked for.
     pub asked: bool,
+    /// They could not be had: not asked for again before this time (on the monotonic clock).
+    pub again: Option<Duration>,
     pub error: Option<String>,
     anchor: Option<ImageId>,
 }

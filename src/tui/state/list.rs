@@ -378,9 +378,16 @@ impl List {
                 line.changed = row.changed.is_some_and(|at| now.since(at) < FLASH);
                 let mut input = CellInput::new(world, key, row, now);
                 input.pending = pending(key);
-                for (cell, (column, _)) in line.cells.iter_mut().zip(&self.widths) {
+                for (cell, (column, w)) in line.cells.iter_mut().zip(&self.widths) {
                     cell.text.clear();
                     cell.tone = input.write(*column, &mut cell.text);
+                    // Too long for its column: the name and tag say more than the registry.
+                    if *column == Column::Image
+                        && width(&cell.text) > *w
+                        && let Some(slash) = cell.text.rfind('/')
+                    {
+                        cell.text.drain(..=slash);
+                    }
                 }
             }
         }

@@ -6,6 +6,7 @@ pub(crate) mod inspect;
 pub(crate) mod jobs;
 pub(crate) mod layers;
 pub(crate) mod list;
+mod lost;
 mod order;
 pub(crate) mod processes;
 pub(crate) mod strip;
@@ -188,6 +189,8 @@ pub(crate) struct GpuPage {
     pub offset: usize,
     anchor: Option<GpuKey>,
     pub released: bool,
+    /// The Processes tab shows those of all GPUs, not of the selected one alone.
+    pub all_processes: bool,
 }
 
 /// The footer's keys, printed once.
@@ -355,6 +358,9 @@ impl State {
         if let Some(until) = self.question_until() {
             at(until);
         }
+        if let Some(again) = self.images.again.filter(|_| self.images_visible()) {
+            at(again);
+        }
         if let Some(until) = self.list.flash_until {
             at(until);
         }
@@ -457,21 +463,11 @@ impl State {
             self.images.rebuild(&self.world);
         }
         if self.tab() == Tab::Processes {
-            let scope = self.process_scope();
-            self.processes.rebuild(&self.world, &scope);
+            let scope = Scope::of(self);
+            self.processes.rebuild(&self.world, scope);
         }
         self.window();
         self.check_question();
-    }
-
-    fn process_scope(&self) -> Scope {
-        match self.ui.page {
-            Page::Containers => match self.list.selected_key() {
-                Some(key) => Scope::Container(key),
-                None => Scope::All,
-            },
-            _ => Scope::All,
-        }
     }
 
     /// Lays the windows of lists and tables over the selection, and formats what is in them.

@@ -1,4 +1,4 @@
-//! GPU processes as table lines: of one container, or of all GPUs. The selection follows the process.
+//! GPU processes as table lines: of a container, a project, a GPU, or all. The selection follows the process.
 
 use crate::join::{Owner, ProcUse};
 use crate::model::{ContainerKey, GpuKey, ProcKey, mask_command};
@@ -7,13 +7,52 @@ use crate::tui::widgets::Tone;
 use crate::watch::World;
 
 use super::columns::gpu_label;
+use super::list::{Item, members};
 use super::strip::owner_name;
+use super::{Page, State};
 
 /// Which processes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Scope {
+    #[default]
     All,
     Container(ContainerKey),
+    /// Those of a Compose project.
+    Containers(Vec<ContainerKey>),
+    /// A GPU or MIG instance.
+    Gpu(GpuKey),
+}
+
+impl Scope {
+    /// Those of what is selected.
+    pub(super) fn of(state: &State) -> Self {
+        if state.ui.page == Page::Containers {
+            return match state.list.selected_item() {
+                Some(Item::Container(key)) => Self::Container(*key),
+                Some(Item::Project(project)) => {
+                    Self::Containers(members(&state.world, project).collect())
+                }
+                None => Self::Containers(Vec::new()),
+            };
+        }
+        let line = state.top.strip.get(state.gpus.selected);
+        match line.and_then(|l| l.key.clone()) {
+            Some(key) if !state.gpus.all_processes => Self::Gpu(key),
+            _ => Self::All,
+        }
+    }
+
+    fn has(&self, process: &ProcUse) -> bool {
+        match self {
+            Self::All => true,
+            Self::Container(key) => process.owner == Owner::Container(*key),
+            Self::Containers(keys) => match &process.owner {
+                Owner::Container(key) => keys.contains(key),
+                _ => false,
+            },
+            Self::Gpu(key) => process.gpu == *key || process.mig.as_ref() == Some(key),
+        }
+    }
 }
 
 /// One line.
@@ -35,6 +74,7 @@ pub struct ProcLine {
 #[derive(Debug, Default)]
 pub struct Processes {
     pub lines: Vec<ProcLine>,
+    pub scope: Scope,
     pub selected: usize,
     pub offset: usize,
     anchor: Option<(u32, Option<GpuKey>)>,
@@ -42,11 +82,9 @@ pub struct Processes {
 
 impl Processes {
     /// Fills it anew, most memory first.
-    pub fn rebuild(&mut self, world: &World, scope: &Scope) {
-        let wanted = |p: &&ProcUse| match scope {
-            Scope::All => true,
-            Scope::Container(key) => p.owner == Owner::Container(*key),
-        };
+    pub fn rebuild(&mut self, world: &World, scope: Scope) {
+        self.scope = scope;
+        let wanted = |p: &&ProcUse| self.scope.has(p);
         let mut chosen: Vec<&ProcUse> = world.joined.processes.iter().filter(wanted).collect();
         chosen.sort_by(|a, b| {
             b.memory_used_bytes

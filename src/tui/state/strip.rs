@@ -4,15 +4,17 @@ use std::collections::HashMap;
 
 use jiff::tz::TimeZone;
 
-use super::xid;
+use super::lost;
 use crate::join::Owner;
 use crate::model::{Gpu, GpuKey, GpuState, MigInstance, Stamp, ThrottleReasons};
-use crate::tui::fmt::{ABSENT, Gib, LongAge, between, push_clean, push_gpu_name, put};
+use crate::tui::fmt::{ABSENT, Gib, LongAge, push_clean, push_gpu_name, put};
 use crate::tui::widgets::Tone;
 use crate::watch::World;
 
 /// Numbers older than this are shown as old.
 const STALE_SECONDS: u64 = 5;
+/// Memory that no process accounts for is worth a word from here on, bytes. Less is contexts and rounding.
+pub const TELLING: u64 = 1 << 30;
 
 /// One line of the GPU strip.
 #[derive(Debug, Default)]
@@ -23,6 +25,8 @@ pub struct StripLine {
     pub name: String,
     /// A line of words instead of numbers: lost, stuck without numbers, an error.
     pub message: Option<(String, Tone)>,
+    /// The same in fewer words; empty where there is one form alone.
+    pub short: String,
     pub busy: Option<u32>,
     pub memory_share: Option<f64>,
     pub memory: String,
@@ -33,6 +37,8 @@ pub struct StripLine {
     pub alarm: String,
     pub holders: String,
     pub holders_tone: Tone,
+    /// Memory that none of the holders accounts for.
+    pub unattributed: String,
     pub mig: bool,
     pub stale: bool,
 }
@@ -57,15 +63,29 @@ pub(super) fn gpu_line(
     }
     push_gpu_name(&mut line.name, &gpu.name);
     holders(world, gpu, None, &mut line);
+    if !live {
+        // Without a driver no process is seen: that says nothing of the GPU.
+        line.unattributed.clear();
+        line.holders_tone = Tone::Dim;
+        line.holders = match last_holders.get(&gpu.key) {
+            Some(held) => was(held),
+            None => String::new(),
+        };
+    }
     let age = now.since(gpu.sampled);
     match &gpu.state {
         GpuState::Lost(how) => {
-            line.message = Some((lost_text(world, gpu, how, now, zone), Tone::Bad));
-            line.holders = match last_holders.get(&gpu.key) {
-                Some(held) => format!("(was: {held})"),
-                None if line.holders.is_empty() || line.holders == "free" => String::new(),
-                None => format!("(was: {})", line.holders.trim_start_matches("idle · ")),
+            let (long, short) = lost::text(world, gpu, how, now, zone);
+            line.message = Some((long, Tone::Bad));
+            line.short = short;
+            // A process was there for certain; a grant tells only who could have been.
+            let held = match last_holders.get(&gpu.key) {
+                Some(held) => Some(held.as_str()),
+                None if line.holders_tone == Tone::Strong => Some(line.holders.as_str()),
+                None => lost::given_by_name(world, gpu),
             };
+            line.holders = held.map(was).unwrap_or_default();
+            line.unattributed.clear();
             line.holders_tone = Tone::Dim;
             return line;
         }
@@ -96,6 +116,14 @@ pub(super) fn gpu_line(
     }
     numbers(gpu, &mut line);
     line
+}
+
+/// `(was: llama-sft)`
+fn was(held: &str) -> String {
+    let mut text = String::from("(was: ");
+    push_clean(&mut text, held.trim_start_matches("idle · "));
+    text.push(')');
+    text
 }
 
 /// Busy, memory, heat, power, alarms.
@@ -181,9 +209,16 @@ pub(super) fn mig_line(
     line
 }
 
+/// Somebody who holds a GPU.
+struct Holder {
+    rank: u8,
+    memory: u64,
+    name: String,
+}
+
 /// Who holds it: containers by name, then host processes; without any, who was given it, or `free`.
 fn holders(world: &World, gpu: &Gpu, mig: Option<&GpuKey>, line: &mut StripLine) {
-    let mut names: Vec<String> = Vec::new();
+    let mut names: Vec<Holder> = Vec::new();
     let here = |process: &&crate::join::ProcUse| {
         process.gpu == gpu.key && mig.is_none_or(|m| process.mig.as_ref() == Some(m))
     };
@@ -195,22 +230,45 @@ fn holders(world: &World, gpu: &Gpu, mig: Option<&GpuKey>, line: &mut StripLine)
     for process in world.joined.processes.iter().filter(here) {
         let mut name = String::new();
         owner_name(&mut name, world, process);
-        if !names.contains(&name) {
-            names.push(name);
+        let rank = match process.owner {
+            Owner::Container(_) => 0,
+            Owner::Foreign { .. } => 1,
+            Owner::Host => 2,
+            Owner::NotPermitted | Owner::Unknown => 3,
+        };
+        let memory = process.memory_used_bytes.unwrap_or(0);
+        match names.iter_mut().find(|h| h.name == name) {
+            Some(holder) => holder.memory += memory,
+            None => names.push(Holder { rank, memory, name }),
         }
     }
+    // Containers first, the greatest first: a cut line keeps the one that matters.
+    names.sort_by(|a, b| {
+        let order = a.rank.cmp(&b.rank).then(b.memory.cmp(&a.memory));
+        order.then_with(|| a.name.cmp(&b.name))
+    });
     let target = mig.unwrap_or(&gpu.key);
+    let unattributed = world.joined.unattributed.get(target).copied().unwrap_or(0);
     let idle = mig.is_some() || gpu.gpu_percent == Some(0);
     if !names.is_empty() {
         if idle && mig.is_none() {
             line.holders.push_str("idle · ");
         }
-        line.holders.push_str(&names.join(", "));
+        for (place, holder) in names.iter().enumerate() {
+            let comma = if place > 0 { ", " } else { "" };
+            put(&mut line.holders, format_args!("{comma}{}", holder.name));
+        }
         line.holders_tone = Tone::Strong;
+        // Contexts and rounding come to more where somebody computes.
+        if unattributed >= 2 * TELLING {
+            put(
+                &mut line.unattributed,
+                format_args!("+{} GiB unattributed", Gib(unattributed)),
+            );
+        }
         return;
     }
-    let unattributed = world.joined.unattributed.get(target).copied().unwrap_or(0);
-    if unattributed >= 1 << 30 {
+    if unattributed >= TELLING {
         put(
             &mut line.holders,
             format_args!("{} GiB held by no visible process", Gib(unattributed)),
@@ -223,23 +281,42 @@ fn holders(world: &World, gpu: &Gpu, mig: Option<&GpuKey>, line: &mut StripLine)
         line.holders_tone = Tone::Dim;
         return;
     }
-    let mut given: Vec<&str> = world
-        .joined
-        .containers
-        .iter()
-        .filter(|(_, gpus)| gpus.given.iter().any(|g| g.key == *target))
-        .filter_map(|(key, _)| world.rows.get(key))
-        .filter(|row| row.container.state.is_live())
-        .map(|row| row.container.name.as_str())
-        .collect();
-    given.sort_unstable();
-    line.holders_tone = Tone::Dim;
-    if given.is_empty() {
-        line.holders.push_str("free");
-        line.holders_tone = Tone::Good;
-    } else {
+    given_to(world, target, line);
+}
+
+/// Who was given a GPU that nobody uses. On a machine of several GPUs a grant of all of them, as monitoring has, leaves
+/// each of them free.
+fn given_to(world: &World, target: &GpuKey, line: &mut StripLine) {
+    let several = world.gpus.as_ref().is_some_and(|g| g.gpus.len() > 1);
+    let (mut claims, mut everywhere): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
+    for (key, gpus) in &world.joined.containers {
+        let given = gpus.given.iter().any(|g| g.key == *target);
+        let Some(row) = world.rows.get(key).filter(|_| given) else {
+            continue;
+        };
+        if row.container.state.is_live() {
+            let name = row.container.name.as_str();
+            if several && lost::of_all(gpus) {
+                everywhere.push(name);
+            } else {
+                claims.push(name);
+            }
+        }
+    }
+    claims.sort_unstable();
+    everywhere.sort_unstable();
+    if !claims.is_empty() {
+        line.holders_tone = Tone::Dim;
         line.holders.push_str("idle · ");
-        push_clean(&mut line.holders, &given.join(", "));
+        push_clean(&mut line.holders, &claims.join(", "));
+        return;
+    }
+    line.holders_tone = Tone::Good;
+    line.holders.push_str("free");
+    if !everywhere.is_empty() {
+        line.holders.push_str(" (all GPUs given to ");
+        push_clean(&mut line.holders, &everywhere.join(", "));
+        line.holders.push(')');
     }
 }
 
@@ -272,33 +349,4 @@ pub fn owner_name(out: &mut String, world: &World, process: &crate::join::ProcUs
         Owner::NotPermitted => put(out, format_args!("not permitted (pid {})", process.pid)),
         Owner::Unknown => put(out, format_args!("pid {}", process.pid)),
     }
-}
-
-fn lost_text(world: &World, gpu: &Gpu, how: &str, now: Stamp, zone: &TimeZone) -> String {
-    let mut text = String::from("lost");
-    let event = world.xids.iter().rev().find(|event| {
-        event.gpu.as_ref() == Some(&gpu.key)
-            || crate::model::same_pci_address(&event.pci_bus_id, &gpu.pci_bus_id)
-    });
-    match event {
-        Some(event) => {
-            text.push_str(" — ");
-            xid::push_name(&mut text, event);
-            let at = event.time.to_zoned(zone.clone());
-            let recent = between(event.time, now.wall).as_secs() < 86_400;
-            let form = if recent { "%H:%M" } else { "%b %d %H:%M" };
-            put(&mut text, format_args!(" at {}", at.strftime(form)));
-            text.push_str(": ");
-            push_clean(&mut text, xid::name(event));
-            // The first step alone: the GPUs page has the rest.
-            let action = xid::action(event);
-            let first = action.split(';').next().unwrap_or(action);
-            put(&mut text, format_args!("; {first}"));
-        }
-        None => {
-            text.push_str(" — ");
-            push_clean(&mut text, how);
-        }
-    }
-    text
 }

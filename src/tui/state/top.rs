@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use jiff::tz::TimeZone;
-
 use crate::model::{DriverStatus, EngineInfo, EngineStatus, GpuKey, GpuState, Problem, Stamp};
+use crate::tui::Action;
 use crate::tui::fmt::{ABSENT, LongAge, push_clean, put};
+use crate::tui::keymap::Mode;
 use crate::tui::widgets::{Tone, width};
 use crate::watch::{Locality, World};
 
@@ -62,7 +62,7 @@ impl Top {
     ) {
         self.ages = false;
         self.banners(world, config, now);
-        self.gpu_lines(world, now, &config.time_zone);
+        self.gpu_lines(world, now, config);
         self.header(world, config, now, mouse);
         self.fit(columns);
     }
@@ -262,7 +262,8 @@ impl Top {
         });
     }
 
-    fn gpu_lines(&mut self, world: &World, now: Stamp, zone: &TimeZone) {
+    fn gpu_lines(&mut self, world: &World, now: Stamp, config: &StateConfig) {
+        let zone = &config.time_zone;
         self.strip_message = None;
         let mut lines = std::mem::take(&mut self.strip);
         lines.clear();
@@ -285,11 +286,17 @@ impl Top {
         self.strip_message = match &snapshot.driver {
             DriverStatus::Down(problem) => Some(told(problem)),
             DriverStatus::Starting => Some(plain("GPUs: loading NVML…", "", Tone::Dim)),
-            DriverStatus::Released => Some(plain(
-                "GPUs released: midwatch holds no NVML now",
-                "the same key takes them again",
-                Tone::Warn,
-            )),
+            DriverStatus::Released => {
+                let key = config
+                    .keymap
+                    .key_label(Mode::Normal, Action::ReleaseGpus)
+                    .unwrap_or_else(|| "SIGUSR1".to_owned());
+                Some(plain(
+                    "GPUs released: midwatch holds no NVML now",
+                    &format!("{key} takes them again"),
+                    Tone::Warn,
+                ))
+            }
             DriverStatus::Up(_) => match &snapshot.notice {
                 Some(notice) => Some(told(notice)),
                 None if snapshot.gpus.is_empty() => {

@@ -65,6 +65,12 @@ pub(super) fn run(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
             };
             state.jobs.toast(Tone::Text, text, state.now);
         }
+        AllProcesses => {
+            let here = state.ui.page == Page::Gpus && state.tab() == Tab::Processes;
+            state.gpus.all_processes = !(here && state.gpus.all_processes);
+            go(state, Page::Gpus);
+            state.set_tab(Tab::Processes);
+        }
         KillProcess => commands::process_menu(state),
         ReleaseGpus => {
             state.gpus.released = !state.gpus.released;
@@ -79,6 +85,9 @@ pub(super) fn run(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
             effects.push(Effect::Relist);
             state.inspect.subject = None;
             state.images.asked = false;
+            state.images.again = None;
+            let text = "the engine is asked for everything again";
+            state.jobs.toast(Tone::Text, text, state.now);
         }
         Redraw => effects.push(Effect::Redraw),
         SavePreferences => {
@@ -192,7 +201,7 @@ fn scroll_details(state: &mut State, by: isize) {
             state.ui.scroll = state.ui.scroll.saturating_add_signed(by).min(most);
         }
         Tab::Users => {
-            let most = limit(state.world.joined.users.len() + 1);
+            let most = limit(state.world.joined.users.len() + 2);
             state.ui.scroll = state.ui.scroll.saturating_add_signed(by).min(most);
         }
         Tab::Xids => {
@@ -406,7 +415,11 @@ fn copy(state: &mut State, effects: &mut Vec<Effect>) {
         (Page::Images, ..) => state.images.selected_id().map(|id| id.0.to_string()),
         (Page::Containers, ..) => state.list.selected_key().map(|key| key.id.to_string()),
     };
-    if let Some(text) = text {
-        effects.push(Effect::Copy(text));
+    match text {
+        Some(text) => effects.push(Effect::Copy(text)),
+        None => {
+            let text = "nothing is selected that could be copied";
+            state.jobs.toast(Tone::Warn, text, state.now);
+        }
     }
 }

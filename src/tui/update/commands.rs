@@ -401,7 +401,11 @@ pub(super) fn process_menu(state: &mut State) {
     };
     let mut lines = vec![
         format!("pid {} of {} on GPU {}", line.pid, line.user, line.gpu_text),
-        format!("in {}", line.owner),
+        match line.owner.as_str() {
+            "host" => "of no container: a process of the host".to_owned(),
+            "not permitted" | "unknown" => format!("container: {}", line.owner),
+            owner => format!("in {owner}"),
+        },
     ];
     lines.push(line.command.chars().take(120).collect());
     let pick = |name| Pick::SignalProcess {

@@ -22,6 +22,9 @@ use crate::model::Stamp;
 /// The details of a newly selected container are asked for once the selection has rested this long.
 const SETTLE: Duration = Duration::from_millis(120);
 
+/// Images that could not be had are asked for again after this time.
+const IMAGES_AGAIN: Duration = Duration::from_secs(5);
+
 /// Takes one event in and says what is to be done. Afterwards [`State::frame_owed`] tells whether to draw.
 pub fn update(state: &mut State, event: Event, now: Stamp) -> Vec<Effect> {
     state.now = now;
@@ -153,6 +156,7 @@ fn on_outcome(state: &mut State, outcome: Outcome) {
         }
         Outcome::ImagesFailed(text) => {
             state.images.asked = false;
+            state.images.again = Some(now.mono + IMAGES_AGAIN);
             if state.world.images.is_some() {
                 state.jobs.toast(Tone::Bad, &text, now);
             }
@@ -179,8 +183,10 @@ fn demand(state: &mut State, now: Stamp, effects: &mut Vec<Effect>) {
         state.told_visible.clone_from(&visible);
         effects.push(Effect::Visible(visible));
     }
-    if state.ui.page == Page::Images && !state.images.asked {
+    let rest = state.images.again.is_some_and(|again| now.mono < again);
+    if state.ui.page == Page::Images && !state.images.asked && !rest {
         state.images.asked = true;
+        state.images.again = None;
         effects.push(Effect::FetchImages);
     }
     let subject = state.inspect_subject();

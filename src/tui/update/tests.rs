@@ -344,10 +344,8 @@ fn the_log_opens_with_its_tab_and_closes_before_a_shell() {
 #[test]
 fn a_gpu_process_is_killed_after_being_named() {
     let mut state = night(140, 40);
-    type_keys(&mut state, "2", 401);
+    type_keys(&mut state, "2jjj", 401);
     press(&mut state, Key::Tab, 401);
-    press(&mut state, Key::Down, 401);
-    press(&mut state, Key::Down, 401);
     press(&mut state, Key::F(9), 402);
     press(&mut state, Key::Enter, 402);
     let text = screen(&state);
@@ -357,7 +355,7 @@ fn a_gpu_process_is_killed_after_being_named() {
     );
     assert!(
         text.contains("pid 7001 of bo on GPU 3")
-            && text.contains("in host")
+            && text.contains("a process of the host")
             && text.contains("infer.py")
     );
     assert!(press(&mut state, Key::Enter, 402).is_empty());
@@ -487,6 +485,191 @@ fn images_are_fetched_when_looked_at() {
     let failed = Event::Outcome(Outcome::ImagesFailed("server error".into()));
     update(&mut state, failed, at(402));
     assert!(screen(&state).contains("server error"));
+}
+
+#[test]
+fn images_that_cannot_be_had_are_asked_for_again_after_a_rest() {
+    let mut state = night(140, 40);
+    type_keys(&mut state, "3", 401);
+    let failed = || Event::Outcome(Outcome::ImagesFailed("engine away".into()));
+    assert_eq!(update(&mut state, failed(), at(402)), []);
+    for second in 402..407 {
+        assert_eq!(update(&mut state, Event::Tick, at(second)), []);
+    }
+    assert!(state.deadline() <= Some(at(407).mono));
+    let again = update(&mut state, Event::Tick, at(407));
+    assert_eq!(again, [Effect::FetchImages]);
+    update(&mut state, failed(), at(408));
+    // The user need not wait.
+    let now = type_keys(&mut state, "R", 409);
+    assert_eq!(now, [Effect::Relist, Effect::FetchImages]);
+}
+
+fn pids(state: &State) -> Vec<u32> {
+    state.processes.lines.iter().map(|l| l.pid).collect()
+}
+
+#[test]
+fn processes_are_those_of_what_is_selected() {
+    let mut state = night(140, 40);
+    type_keys(&mut state, "p", 401);
+    assert_eq!(pids(&state), [5001, 5002]);
+    press(&mut state, Key::Esc, 401);
+    for _ in 0..20 {
+        if matches!(
+            state.list.selected_item(),
+            Some(crate::tui::state::list::Item::Project(_))
+        ) {
+            break;
+        }
+        press(&mut state, Key::Down, 401);
+    }
+    // A project's own: none of its containers holds a GPU, whatever others do.
+    assert_eq!(pids(&state), [0; 0]);
+    assert!(screen(&state).contains("no process of these containers holds a GPU"));
+    press(&mut state, Key::F(9), 401);
+    assert!(state.ui.layers.is_empty());
+    type_keys(&mut state, "2", 402);
+    assert_eq!(pids(&state), [5001]);
+    press(&mut state, Key::Down, 402);
+    assert_eq!(pids(&state), [5002]);
+    type_keys(&mut state, "A", 403);
+    assert_eq!(pids(&state), [5001, 5002, 7001]);
+    assert!(screen(&state).contains("all GPUs"));
+    type_keys(&mut state, "A", 403);
+    assert_eq!(pids(&state), [5002]);
+    // From another page it shows all.
+    type_keys(&mut state, "1A", 404);
+    assert_eq!((state.ui.page, pids(&state).len()), (Page::Gpus, 3));
+}
+
+fn xid(second: u64, number: Option<u32>) -> XidEvent {
+    XidEvent {
+        time: at(second).wall,
+        gpu: Some(gpu_key(3)),
+        pci_bus_id: "0000:1a:00".into(),
+        xid: number,
+        source: XidSource::KernelLog,
+        pid: None,
+        text: "GPU has fallen off the bus.".into(),
+    }
+}
+
+/// The screen after GPU 3 was lost at 420, in a night where nobody had been seen on it when `seen` is false.
+fn lost(columns: u16, seen: bool, xids: &[Option<u32>]) -> String {
+    let mut state = night(columns, 40);
+    let mut snapshot = gpus();
+    snapshot.processes.truncate(2);
+    snapshot.gpus[3].state = GpuState::Lost("NVML says that it is lost".into());
+    for gpu in &mut snapshot.gpus {
+        gpu.sampled = at(470);
+    }
+    if !seen {
+        state.top.last_holders.clear();
+    }
+    for (number, second) in xids.iter().zip(420..) {
+        state.world.xid(xid(second, *number));
+    }
+    state.world.gpu_snapshot(snapshot, at(470));
+    told(&mut state, 470);
+    let text = screen(&state);
+    let line = text.lines().find(|l| l.contains("GPU 3")).unwrap();
+    line.trim().to_owned()
+}
+
+#[test]
+fn a_lost_gpus_line_tells_the_cause_and_who_was_on_it() {
+    for xids in [
+        &[Some(79), Some(154), Some(45)][..],
+        &[Some(31), Some(48), Some(79), Some(119), Some(154)],
+        &[Some(154), Some(79)],
+    ] {
+        let line = lost(140, false, xids);
+        assert!(line.contains("lost — Xid 79 at "), "{line}");
+        assert!(line.contains("fallen off the bus; reboot"), "{line}");
+        assert!(line.ends_with("(was: eval-7b)"), "{line}");
+    }
+    // A number is not always told.
+    let line = lost(140, false, &[None, Some(154)]);
+    assert!(line.contains("lost — loss at "), "{line}");
+    // What programs did wrong is no cause.
+    let line = lost(140, false, &[Some(31), Some(45)]);
+    assert!(line.contains("lost — NVML says that it is lost"), "{line}");
+    // Who was seen on it beats who was given it.
+    let line = lost(140, true, &[Some(79)]);
+    assert!(line.ends_with("(was: host: python (bo))"), "{line}");
+}
+
+#[test]
+fn a_lost_gpus_line_keeps_remedy_and_holder_in_eighty_columns() {
+    let line = lost(80, false, &[Some(79), Some(154)]);
+    assert!(line.contains("fallen off the bus; reboot needed"), "{line}");
+    assert!(line.ends_with("(was: eval-7b)"), "{line}");
+}
+
+#[test]
+fn what_a_grant_of_all_gpus_names_is_nobody() {
+    let mut state = night(140, 40);
+    let mut all = containers();
+    all.truncate(3);
+    for container in &mut all {
+        if let Some(detail) = &mut container.detail {
+            detail.grant = Some(GpuGrant::All);
+        }
+    }
+    state.world.engine_news(EngineNews::Listed(all), at(410));
+    let mut snapshot = gpus();
+    snapshot.processes.clear();
+    snapshot.gpus[2].sampled = at(410);
+    snapshot.gpus[3].state = GpuState::Lost("NVML says that it is lost".into());
+    state.top.last_holders.clear();
+    state.world.gpu_snapshot(snapshot, at(410));
+    told(&mut state, 410);
+    let text = screen(&state);
+    let line = text.lines().find(|l| l.contains("GPU 3")).unwrap();
+    assert!(!line.contains("was:"), "{line}");
+    // And it leaves every GPU free.
+    let line = text.lines().find(|l| l.contains("GPU 2")).unwrap();
+    assert!(
+        line.contains("  free (all GPUs given to llama-sft, notebook)"),
+        "{line}"
+    );
+}
+
+#[test]
+fn holders_are_containers_first_and_what_nobody_holds_is_told() {
+    let mut state = night(200, 50);
+    let mut snapshot = gpus();
+    let mut other = snapshot.processes[2].clone();
+    other.gpu = gpu_key(0);
+    other.memory_used_bytes = Some(GIB);
+    snapshot.processes.insert(0, other);
+    snapshot.processes[1].memory_used_bytes = Some(20 * GIB);
+    for gpu in &mut snapshot.gpus {
+        gpu.sampled = at(410);
+    }
+    state.world.gpu_snapshot(snapshot, at(410));
+    told(&mut state, 410);
+    let text = screen(&state);
+    let line = text.lines().find(|l| l.contains("GPU 0")).unwrap();
+    assert!(line.contains("llama-sft, host: python (bo)"), "{line}");
+    assert!(line.contains("GiB unattributed"), "{line}");
+    type_keys(&mut state, "2]]]", 411);
+    assert!(screen(&state).contains("(unattributed)"));
+}
+
+#[test]
+fn released_gpus_do_not_say_that_nobody_holds_their_memory() {
+    let mut state = night(140, 40);
+    let mut snapshot = gpus();
+    snapshot.driver = DriverStatus::Released;
+    snapshot.processes.clear();
+    state.world.gpu_snapshot(snapshot, at(410));
+    told(&mut state, 410);
+    let text = screen(&state);
+    assert!(text.contains("f8 takes them again"), "{text}");
+    assert!(text.contains("(was: llama-sft)"), "{text}");
+    assert!(!text.contains("held by no visible"), "{text}");
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! Charts of the last hour, or of the last five minutes in fine steps.
 
+use std::borrow::Cow;
+
 use ratatui::layout::Rect;
 
 use super::details::note;
 use crate::model::GpuKey;
 use crate::tui::fmt::{ABSENT, Bytes, Percent, put};
+use crate::tui::state::columns::gpu_label;
 use crate::tui::state::{Page, State};
 use crate::tui::widgets::{Chart, Paint, Tone, chart, width};
 use crate::watch::Series;
@@ -24,7 +27,7 @@ enum Unit {
 
 /// One chart of the pane.
 struct Pane<'a> {
-    title: &'static str,
+    title: Cow<'static, str>,
     series: Option<&'a Series>,
     /// The upper edge, where the thing itself gives one (100 %, the card's memory).
     ceiling: Option<f32>,
@@ -65,14 +68,14 @@ fn container(state: &State, paint: &mut Paint<'_>, area: Rect) {
         || chart.gpu_memory_bytes.fine().any(|v| v.is_some());
     if has_gpu {
         panes.push(Pane {
-            title: "SM % of its GPUs",
+            title: "SM % of its GPUs".into(),
             series: Some(&chart.sm_percent),
             ceiling: Some(100.0),
             unit: Unit::Percent,
             tone: Tone::ChartA,
         });
         panes.push(Pane {
-            title: "GPU memory",
+            title: "GPU memory".into(),
             series: Some(&chart.gpu_memory_bytes),
             ceiling: memory_ceiling,
             unit: Unit::Bytes,
@@ -80,14 +83,14 @@ fn container(state: &State, paint: &mut Paint<'_>, area: Rect) {
         });
     }
     panes.push(Pane {
-        title: "CPU (one core = 100 %)",
+        title: "CPU (one core = 100 %)".into(),
         series: Some(&chart.cpu_percent),
         ceiling: None,
         unit: Unit::Percent,
         tone: Tone::ChartA,
     });
     panes.push(Pane {
-        title: "Memory",
+        title: "Memory".into(),
         series: Some(&chart.memory_bytes),
         ceiling: limit.filter(|l| chart.memory_bytes.last().is_some_and(|v| v * 4.0 > *l)),
         unit: Unit::Bytes,
@@ -96,7 +99,7 @@ fn container(state: &State, paint: &mut Paint<'_>, area: Rect) {
     // Power beside busy: 100 % at idle watts is a hung collective.
     for gpu in gpus.take(2) {
         panes.push(Pane {
-            title: "GPU power",
+            title: power_title(state, gpu),
             series: state.world.gpu_charts.get(gpu).map(|c| &c.power_watts),
             ceiling: power_limit(state, gpu),
             unit: Unit::Watts,
@@ -122,28 +125,28 @@ fn gpu(state: &State, paint: &mut Paint<'_>, area: Rect) {
     };
     let panes = [
         Pane {
-            title: "Busy",
+            title: "Busy".into(),
             series: Some(&chart.gpu_percent),
             ceiling: Some(100.0),
             unit: Unit::Percent,
             tone: Tone::ChartA,
         },
         Pane {
-            title: "Memory",
+            title: "Memory".into(),
             series: Some(&chart.memory_bytes),
             ceiling: gpu.memory.map(|m| m.total_bytes as f32),
             unit: Unit::Bytes,
             tone: Tone::ChartB,
         },
         Pane {
-            title: "Power",
+            title: "Power".into(),
             series: Some(&chart.power_watts),
             ceiling: power_limit(state, &gpu.key),
             unit: Unit::Watts,
             tone: Tone::ChartC,
         },
         Pane {
-            title: "Temperature",
+            title: "Temperature".into(),
             series: Some(&chart.temperature_celsius),
             ceiling: gpu.slowdown_celsius.map(|c| c as f32),
             unit: Unit::Celsius,
@@ -151,6 +154,14 @@ fn gpu(state: &State, paint: &mut Paint<'_>, area: Rect) {
         },
     ];
     grid(state, paint, area, &panes);
+}
+
+/// With the GPU's number: two charts of two GPUs stand side by side.
+fn power_title(state: &State, gpu: &GpuKey) -> Cow<'static, str> {
+    let mut title = String::from("GPU ");
+    gpu_label(&mut title, &state.world, gpu);
+    title.push_str(" power");
+    title.into()
 }
 
 fn total_memory<'a>(state: &State, keys: impl Iterator<Item = &'a GpuKey>) -> Option<f32> {
@@ -222,7 +233,7 @@ fn draw_pane(state: &State, paint: &mut Paint<'_>, area: Rect, pane: &Pane<'_>) 
         area.x + 1,
         y,
         area.width.saturating_sub(1),
-        pane.title,
+        &pane.title,
         Tone::Heading,
     ) + 1;
     match series.last() {

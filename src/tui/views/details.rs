@@ -4,9 +4,10 @@ use ratatui::layout::Rect;
 
 use super::layout::Layout;
 use super::{Regions, Target, charts, facts, inspect, processes};
+use crate::tui::state::columns::Column;
 use crate::tui::state::list::Item;
 use crate::tui::state::{Focus, Page, State, Tab};
-use crate::tui::widgets::{Paint, Tone};
+use crate::tui::widgets::{Paint, Tone, width};
 
 pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, regions: &mut Regions) {
     let Some(area) = layout.details.filter(|a| a.height >= 3) else {
@@ -49,11 +50,46 @@ fn tabs(state: &State, paint: &mut Paint<'_>, area: Rect, regions: &mut Regions)
         }
         regions.add(Rect::new(start, y, x - start, 1), Target::Tab(*tab));
     }
+    image(state, paint, x, y, end);
+}
+
+/// The selected container's image at the frame's right end, where the list has no room for that column.
+fn image(state: &State, paint: &mut Paint<'_>, x: u16, y: u16, end: u16) {
+    let listed = |column: Column| state.list.widths.iter().any(|(c, _)| *c == column);
+    if state.ui.page != Page::Containers || listed(Column::Image) || merged(state) {
+        return;
+    }
+    let key = state.list.selected_key();
+    let Some(row) = key.and_then(|key| state.world.rows.get(&key)) else {
+        return;
+    };
+    let full = row.container.image.as_str();
+    let name = full.rsplit('/').next().unwrap_or(full);
+    let room = end.saturating_sub(x + 4);
+    if room < 8 || name.is_empty() {
+        return;
+    }
+    let w = width(name).min(room);
+    let left = paint.text(end - w - 3, y, 1, " ", Tone::Dim);
+    let right = paint.text(left, y, w, name, Tone::Dim);
+    paint.text(right, y, 1, " ", Tone::Dim);
+}
+
+/// The log shown is of several containers, and not of the selected one.
+fn merged(state: &State) -> bool {
+    state.tab() == Tab::Logs && !state.merged.is_empty()
 }
 
 /// What the details are about.
 fn subject(state: &State, paint: &mut Paint<'_>, x: u16, y: u16, room: u16) -> u16 {
     match state.ui.page {
+        Page::Containers if merged(state) => paint.write(
+            x,
+            y,
+            room,
+            Tone::Title,
+            format_args!("{} logs merged", state.merged.len()),
+        ),
         Page::Containers => match state.list.selected_item() {
             Some(Item::Container(key)) => match state.world.rows.get(key) {
                 Some(row) => paint.text(x, y, room, &row.container.name, Tone::Title),
@@ -62,6 +98,9 @@ fn subject(state: &State, paint: &mut Paint<'_>, x: u16, y: u16, room: u16) -> u
             Some(Item::Project(project)) => paint.text(x, y, room, project, Tone::Title),
             None => paint.text(x, y, room, "Details", Tone::Title),
         },
+        Page::Gpus if state.gpus.all_processes && state.tab() == Tab::Processes => {
+            paint.text(x, y, room, "all GPUs", Tone::Title)
+        }
         Page::Gpus => match state.top.strip.get(state.gpus.selected) {
             Some(line) => {
                 let x = paint.text(x, y, room, &line.label, Tone::Title);

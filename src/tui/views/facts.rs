@@ -5,9 +5,11 @@ use std::fmt;
 use ratatui::layout::Rect;
 
 use super::details::note;
+use crate::join::GpuRef;
 use crate::model::{Gpu, GpuState, XidSource};
 use crate::tui::fmt::{ABSENT, Bytes, LongAge, between};
 use crate::tui::state::columns::gpu_list;
+use crate::tui::state::strip::TELLING;
 use crate::tui::state::{State, xid};
 use crate::tui::widgets::{Paint, Tone};
 
@@ -330,7 +332,8 @@ fn on_off(value: Option<bool>) -> &'static str {
 
 pub(super) fn draw_users(state: &State, paint: &mut Paint<'_>, area: Rect) {
     let users = &state.world.joined.users;
-    if users.is_empty() || area.height < 2 {
+    let orphans = orphans(state);
+    if (users.is_empty() && orphans.is_empty()) || area.height < 2 {
         note(paint, area, "nobody holds a GPU");
         return;
     }
@@ -346,6 +349,7 @@ pub(super) fn draw_users(state: &State, paint: &mut Paint<'_>, area: Rect) {
         Tone::Heading,
     );
     let mut text = String::new();
+    let mut end = area.y + 1;
     let shown = users.iter().skip(state.ui.scroll);
     for (user, y) in shown.zip(area.y + 1..area.bottom()) {
         paint.text(x, y, 20, &user.user, Tone::Strong);
@@ -361,7 +365,34 @@ pub(super) fn draw_users(state: &State, paint: &mut Paint<'_>, area: Rect) {
         text.clear();
         gpu_list(&mut text, &state.world, user.gpus.iter());
         paint.text(x + 43, y, area.width.saturating_sub(44), &text, Tone::Text);
+        end = y + 1;
     }
+    if orphans.is_empty() || end >= area.bottom() {
+        return;
+    }
+    paint.text(x, end, 20, "(unattributed)", Tone::Warn);
+    text.clear();
+    let total: u64 = orphans.iter().map(|(_, bytes)| bytes).sum();
+    crate::tui::fmt::put(&mut text, format_args!("{}", Bytes(total as f64)));
+    paint.right(x + 21, end, 10, &text, Tone::Warn);
+    text.clear();
+    gpu_list(&mut text, &state.world, orphans.iter().map(|(gpu, _)| gpu));
+    text.push_str("  held by no visible process");
+    paint.text(x + 43, end, area.width.saturating_sub(44), &text, Tone::Dim);
+}
+
+/// GPUs with memory that no process accounts for, bytes.
+fn orphans(state: &State) -> Vec<(GpuRef, u64)> {
+    let gpus = state.world.gpus.iter().flat_map(|s| &s.gpus);
+    gpus.filter_map(|gpu| {
+        let bytes = *state.world.joined.unattributed.get(&gpu.key)?;
+        let of = GpuRef {
+            key: gpu.key.clone(),
+            index: gpu.index,
+        };
+        (bytes >= TELLING).then_some((of, bytes))
+    })
+    .collect()
 }
 
 pub(super) fn draw_xids(state: &State, paint: &mut Paint<'_>, area: Rect) {

@@ -135,8 +135,9 @@ fn actions(state: &State) -> &'static [Action] {
         ],
         (Page::Containers, Focus::Details, Tab::Processes) => &[KillProcess, Back],
         (_, Focus::Details, Tab::Env | Tab::Inspect) => &[Filter, ToggleSecrets, Copy, Zoom, Back],
-        (Page::Gpus, Focus::List, _) => &[TabNext, ReleaseGpus, FocusNext, Zoom],
-        (Page::Gpus, ..) => &[KillProcess, TabNext, Back],
+        (Page::Gpus, Focus::List, _) => &[TabNext, AllProcesses, ReleaseGpus, FocusNext, Zoom],
+        (Page::Gpus, _, Tab::Processes) => &[KillProcess, AllProcesses, TabNext, Back],
+        (Page::Gpus, ..) => &[TabNext, AllProcesses, Back],
         (Page::Images, ..) => &[Filter, Sort, FocusNext, Zoom],
         _ => &[
             TabLogs,

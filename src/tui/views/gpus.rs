@@ -40,7 +40,9 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, region
     let parts = strip::parts(&state.top.strip, frame.width - 2);
     match &state.top.strip_message {
         Some(banner) => {
-            let room = Rect::new(frame.x, frame.y, frame.width, frame.height.min(4));
+            // Above rows it has the place of the headings alone.
+            let most = if state.top.strip.is_empty() { 4 } else { 1 };
+            let room = Rect::new(frame.x, frame.y, frame.width, frame.height.min(most));
             header::draw_banner(paint, room, banner);
             if state.top.strip.is_empty() {
                 return;

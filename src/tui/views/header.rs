@@ -28,7 +28,7 @@ pub(crate) fn banner_rows(banner: &Banner, columns: u16) -> u16 {
     }
     let remedy = width(&banner.remedy);
     if remedy > 0 && last.min(room) + 3 + remedy > room {
-        rows += 1;
+        rows += if remedy + 2 > room { 2 } else { 1 };
     }
     rows
 }
@@ -74,16 +74,26 @@ pub(super) fn draw_banner(paint: &mut Paint<'_>, area: Rect, banner: &Banner) ->
             &banner.remedy,
             Tone::Text,
         );
-    } else if y < area.bottom() {
-        let x = paint.text(left, y, 2, "→ ", Tone::Dim);
-        paint.text(
-            x,
-            y,
-            area.right().saturating_sub(x),
-            &banner.remedy,
-            Tone::Text,
-        );
+        return y;
+    }
+    let mut rest = banner.remedy.as_str();
+    for row in 0..TEXT_LINES {
+        if y >= area.bottom() || rest.is_empty() {
+            return y;
+        }
+        if row == 0 {
+            paint.text(left, y, 2, "→ ", Tone::Dim);
+        }
+        let last = row + 1 == TEXT_LINES || y + 1 == area.bottom();
+        let (line, after) = if last {
+            (rest, "")
+        } else {
+            split(rest, room.saturating_sub(2))
+        };
+        let x = left + 2;
+        paint.text(x, y, area.right().saturating_sub(x), line, Tone::Text);
         y += 1;
+        rest = after;
     }
     y
 }

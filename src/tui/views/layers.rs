@@ -301,7 +301,7 @@ fn columns(paint: &mut Paint<'_>, chooser: &ColumnChooser, regions: &mut Regions
         area.x,
         area.y,
         area.width,
-        "space shows or hides, left and right move, enter keeps",
+        "space shows or hides, left and right move; the last ones go where room is short",
         Tone::Dim,
     );
     let rows = usize::from(area.height.saturating_sub(2));

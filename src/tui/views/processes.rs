@@ -4,6 +4,7 @@ use ratatui::layout::Rect;
 
 use super::details::note;
 use super::{Regions, Target};
+use crate::tui::state::processes::Scope;
 use crate::tui::state::{Focus, Page, State};
 use crate::tui::widgets::{Paint, Tone};
 
@@ -16,14 +17,17 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, area: Rect, regions: &m
         empty(state, paint, area);
         return;
     }
-    let all = state.ui.page == Page::Gpus;
     let user = 10;
-    let owner = if all {
-        (area.width / 5).clamp(12, 24)
-    } else {
-        0
+    // What is the same on every line is left out.
+    let owner = match table.scope {
+        Scope::Container(_) => 0,
+        _ => (area.width / 5).clamp(12, 24),
     };
-    let columns = [8, 6, 4, user, 9, 6, owner];
+    let gpu = match table.scope {
+        Scope::Gpu(_) => 0,
+        _ => 6,
+    };
+    let columns = [8, gpu, 4, user, 9, 6, owner];
     let heads = ["PID", "GPU", "KIND", "USER", "GPU MEM", "SM%", "CONTAINER"];
     let mut x = area.x + 2;
     for (head, w) in heads.iter().zip(columns) {
@@ -75,8 +79,10 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, area: Rect, regions: &m
             format_args!("{}", line.pid),
         );
         x += pid + 1;
-        paint.text(x, y, gpu, &line.gpu_text, Tone::Text);
-        x += gpu + 1;
+        if gpu > 0 {
+            paint.text(x, y, gpu, &line.gpu_text, Tone::Text);
+            x += gpu + 1;
+        }
         paint.text(x, y, kind, line.kind, Tone::Dim);
         x += kind + 1;
         paint.text(x, y, user, &line.user, Tone::Text);
@@ -128,8 +134,14 @@ fn empty(state: &State, paint: &mut Paint<'_>, area: Rect) {
         );
         return;
     }
-    match state.ui.page {
-        Page::Containers => note(paint, area, "no process of this container holds a GPU"),
-        _ => note(paint, area, "no process holds a GPU"),
-    }
+    let text = match &state.processes.scope {
+        Scope::Container(_) => "no process of this container holds a GPU",
+        Scope::Containers(_) => "no process of these containers holds a GPU",
+        Scope::Gpu(_) if !state.world.joined.processes.is_empty() => {
+            "no process holds this GPU; others are held"
+        }
+        Scope::Gpu(_) => "no process holds this GPU",
+        Scope::All => "no process holds a GPU",
+    };
+    note(paint, area, text);
 }

@@ -164,6 +164,15 @@ pub(super) fn full_line(
         paint.text(x, y, parts.label, &line.label, Tone::Strong);
     }
     x += parts.label + 2;
+    if line.message.is_some() {
+        message(
+            paint,
+            Rect::new(x, y, end.saturating_sub(x), 1),
+            line,
+            parts,
+        );
+        return;
+    }
     paint.text(
         x,
         y,
@@ -172,15 +181,6 @@ pub(super) fn full_line(
         if line.mig { Tone::Dim } else { Tone::Text },
     );
     x += parts.name + if parts.name > 0 { 2 } else { 0 };
-    if let Some((text, tone)) = &line.message {
-        let room = end.saturating_sub(x);
-        // What happened comes before who it happened to.
-        let keep = room;
-        let x = paint.text(x, y, keep, text, *tone);
-        let left = end.saturating_sub(x + 3);
-        paint.text(x + 3, y, left, &line.holders, line.holders_tone);
-        return;
-    }
     let tone = |tone| if line.stale { Tone::Stale } else { tone };
     if line.mig {
         x += parts.bar + 1;
@@ -236,8 +236,42 @@ pub(super) fn full_line(
         x = paint.text(x + 1, y, room.saturating_sub(2), &line.alarm, alarm_tone) + 2;
     }
     if x < end {
-        paint.text(x, y, end - x, &line.holders, tone(line.holders_tone));
+        x = paint.text(x, y, end - x, &line.holders, tone(line.holders_tone)) + 2;
     }
+    if !line.unattributed.is_empty() && x < end {
+        paint.text(x, y, end - x, &line.unattributed, tone(Tone::Warn));
+    }
+}
+
+/// What happened and who it happened to. Where room is short it is said in fewer words, then the product's name goes.
+fn message(paint: &mut Paint<'_>, area: Rect, line: &StripLine, parts: &Parts) {
+    let Some((long, tone)) = &line.message else {
+        return;
+    };
+    let name = if parts.name > 0 { parts.name + 2 } else { 0 };
+    let holders = width(&line.holders);
+    let needs = |text: &str, gap: u16| width(text) + if holders > 0 { gap + holders } else { 0 };
+    let short = if line.short.is_empty() {
+        long
+    } else {
+        &line.short
+    };
+    let (named, text, gap) = if name + needs(long, 3) <= area.width {
+        (true, long, 3)
+    } else if name + needs(short, 3) <= area.width {
+        (true, short, 3)
+    } else {
+        let gap = if needs(short, 3) <= area.width { 3 } else { 1 };
+        (false, short, gap)
+    };
+    let mut x = area.x;
+    if named && name > 0 {
+        paint.text(x, area.y, parts.name, &line.name, Tone::Text);
+        x += name;
+    }
+    let room = |x: u16| area.right().saturating_sub(x);
+    x = paint.text(x, area.y, room(x), text, *tone) + gap;
+    paint.text(x, area.y, room(x), &line.holders, line.holders_tone);
 }
 
 fn pairs(state: &State, paint: &mut Paint<'_>, area: Rect, regions: &mut Regions) {
@@ -265,8 +299,10 @@ fn short_line(paint: &mut Paint<'_>, area: Rect, line: &StripLine) {
     let label = line.label.strip_prefix("GPU ").unwrap_or(&line.label);
     paint.right(x, y, 4, label, Tone::Strong);
     x += 5;
-    if let Some((text, tone)) = &line.message {
-        paint.text(x, y, end.saturating_sub(x), text, *tone);
+    if let Some((long, tone)) = &line.message {
+        let room = end.saturating_sub(x);
+        let fits = width(long) <= room || line.short.is_empty();
+        paint.text(x, y, room, if fits { long } else { &line.short }, *tone);
         return;
     }
     let tone = |tone| if line.stale { Tone::Stale } else { tone };

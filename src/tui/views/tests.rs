@@ -424,7 +424,7 @@ fn colours_mean_what_they_say() {
     assert_ne!(theme.bad, theme.text);
     is(&state, "exited 137 OOM", theme.bad);
     is(&state, "up 9h OOM×2 unhealthy", theme.bad);
-    is(&state, "llama-sft    my-train", theme.selection);
+    is(&state, "llama-sft     my-train", theme.selection);
     state
         .world
         .engine_news(EngineNews::Down(no_engine()), at(401));
