@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use crate::engine::EngineError;
 use crate::engine::attach::{Attachment, LiveTo, is_local};
@@ -22,6 +23,11 @@ const FIRST: u64 = 2000;
 const TURN: usize = 128 * 1024;
 /// Between two tries: the first wait, doubled up to the last.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(4));
+
+/// A running container whose log has been silent for so long may be writing a line that the engine holds
+/// back until its end (a bar's first epoch): then it is attached to, too. Doubled, up to the last, each
+/// time that nothing of the kind came to light.
+const QUIET: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(64));
 
 /// Where to begin.
 #[derive(Debug, Clone, Copy)]
@@ -190,14 +196,28 @@ impl Follower {
         let mut batch = LineBatch::default();
         let mut shown = String::new();
         let resumed = std::sync::Arc::clone(&self.shared.resumed);
+        let mut quiet_for = QUIET.0;
+        let mut quiet = false;
+        let mut silent_until = Instant::now() + quiet_for;
         // A TTY shows its unfinished line from the start on.
-        self.watch(engine, facts, &reader, &mut attachment);
+        if facts.tty {
+            self.watch(engine, facts, &mut attachment, true);
+        }
         let end = loop {
             let data = tokio::select! {
                 biased;
                 data = body.next() => data,
                 () = resumed.notified() => {
-                    self.watch(engine, facts, &reader, &mut attachment);
+                    let bar_known = facts.tty || reader.rewrote();
+                    if bar_known || quiet {
+                        self.watch(engine, facts, &mut attachment, bar_known);
+                    }
+                    continue;
+                }
+                () = tokio::time::sleep_until(silent_until), if !quiet => {
+                    quiet = true;
+                    let bar_known = facts.tty || reader.rewrote();
+                    self.watch(engine, facts, &mut attachment, bar_known);
                     continue;
                 }
             };
@@ -232,7 +252,15 @@ impl Follower {
             if let Some(error) = failed {
                 break End::Failed(error);
             }
-            self.watch(engine, facts, &reader, &mut attachment);
+            if facts.tty || reader.rewrote() {
+                self.watch(engine, facts, &mut attachment, true);
+            } else if std::mem::take(&mut quiet) {
+                // Whole lines come by themselves: nothing was held back.
+                attachment = None;
+                self.set_bar(LiveBar::None);
+                quiet_for = (quiet_for * 2).min(QUIET.1);
+            }
+            silent_until = Instant::now() + quiet_for;
             if self.bar != LiveBar::Live {
                 self.show_unfinished(&reader, &mut shown);
             }
@@ -267,11 +295,11 @@ impl Follower {
         &mut self,
         engine: &LogEngine,
         facts: &ContainerDetail,
-        reader: &LogReader,
         attachment: &mut Option<Attachment>,
+        bar_known: bool,
     ) {
         let Some(pid) = facts.pid else { return };
-        if !(facts.tty || reader.rewrote()) || self.shared.attachments.held() {
+        if self.shared.attachments.held() {
             return;
         }
         if self.bar == LiveBar::AtNewlines {
@@ -286,7 +314,10 @@ impl Follower {
             // The engine is going away: the log stream says so itself.
             Some(Err(_)) => return,
             None => {
-                self.set_bar(LiveBar::AtNewlines);
+                // Said only where a bar is known to be there.
+                if bar_known {
+                    self.set_bar(LiveBar::AtNewlines);
+                }
                 return;
             }
         };
