@@ -15,14 +15,32 @@ mod cli_commands;
 mod cli_lists;
 #[path = "e2e/cli_picture.rs"]
 mod cli_picture;
+#[allow(
+    dead_code,
+    reason = "support code, not all of it is used in every test binary"
+)]
 #[path = "support/docker.rs"]
 mod docker;
 #[allow(
     dead_code,
     reason = "support code, not all of it is used in every test binary"
 )]
+#[path = "engine/engine_rig.rs"]
+mod engine_rig;
+#[allow(
+    dead_code,
+    reason = "support code, not all of it is used in every test binary"
+)]
 #[path = "support/nvml.rs"]
 mod nvml;
+#[path = "e2e/proof_ends.rs"]
+mod proof_ends;
+#[path = "e2e/proof_faults.rs"]
+mod proof_faults;
+#[path = "e2e/proof_hostile.rs"]
+mod proof_hostile;
+#[path = "e2e/proof_rows.rs"]
+mod proof_rows;
 #[allow(
     dead_code,
     reason = "support code, not all of it is used in every test binary"

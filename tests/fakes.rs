@@ -48,3 +48,5 @@ mod logs_faults;
 #[path = "engine/logs_rig.rs"]
 #[allow(dead_code, reason = "support for more tests than those here")]
 mod logs_rig;
+#[path = "fakes/long_night.rs"]
+mod long_night;

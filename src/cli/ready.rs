@@ -141,7 +141,8 @@ fn processes_told(world: &World) -> bool {
         .procs
         .as_ref()
         .is_some_and(|procs| procs.blind.is_some());
-    blind || gpus.processes.iter().all(|process| read(process.pid))
+    let pending = world.procs.as_ref().is_some_and(|procs| procs.pending);
+    blind || !pending && gpus.processes.iter().all(|process| read(process.pid))
 }
 
 /// No process is left whose container the engine lists although the two were not joined yet.

@@ -284,6 +284,7 @@ fn world() -> World {
             proc_info(4343, "python serve.py", CgroupOwner::Host),
         ],
         blind: None,
+        pending: false,
     });
     world.xid(XidEvent {
         time: "2026-11-23T01:58:00Z".parse().unwrap(),

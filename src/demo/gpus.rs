@@ -421,6 +421,7 @@ pub(super) fn procs(world: &World, t: T, now: Stamp) -> ProcSnapshot {
         at: now,
         processes,
         blind: None,
+        pending: false,
     }
 }
 

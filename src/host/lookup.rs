@@ -105,6 +105,12 @@ impl Lookup {
         std::mem::take(&mut self.shared.lock().answers)
     }
 
+    /// Whether an answer is still to come or to be taken. A question that hangs counts until it is given up on.
+    pub fn pending(&self) -> bool {
+        let state = self.shared.lock();
+        !state.waiting.is_empty() || !state.answers.is_empty() || state.busy.is_some()
+    }
+
     fn keep_going(&self, now: Instant) {
         let mut state = self.shared.lock();
         let stuck = state

@@ -225,6 +225,8 @@ pub struct Processes {
     /// Names from the directory service; `None`: asked, or not known there either.
     directory: HashMap<u32, Option<Arc<str>>>,
     buffer: Vec<u8>,
+    /// What the last snapshot said of answers that are still to come.
+    pending: bool,
 }
 
 impl Processes {
@@ -236,6 +238,7 @@ impl Processes {
             users,
             directory: HashMap::new(),
             buffer: Vec::new(),
+            pending: false,
         }
     }
 
@@ -381,15 +384,18 @@ impl Processes {
                 }
             }
         }
-        changed
+        // That nothing more is to come is news, too.
+        changed || (self.pending && !lookup.pending())
     }
 
     /// The whole picture.
-    pub fn snapshot(&self, procfs: &Procfs, now: Stamp) -> ProcSnapshot {
+    pub fn snapshot(&mut self, procfs: &Procfs, lookup: &Lookup, now: Stamp) -> ProcSnapshot {
+        self.pending = lookup.pending();
         ProcSnapshot {
             at: now,
             processes: self.followed.iter().map(|f| f.info.clone()).collect(),
             blind: procfs.blind().cloned(),
+            pending: self.pending,
         }
     }
 }

@@ -231,10 +231,10 @@ impl Source {
         }
     }
 
-    fn publish_processes(&self, now: Stamp) {
+    fn publish_processes(&mut self, now: Stamp) {
         self.lanes
             .procs
-            .put(self.processes.snapshot(&self.procfs, now));
+            .put(self.processes.snapshot(&self.procfs, &self.lookup, now));
     }
 }
 

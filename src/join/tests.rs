@@ -280,6 +280,7 @@ fn reading(processes: Vec<ProcInfo>) -> ProcSnapshot {
         at: stamp(),
         processes,
         blind: None,
+        pending: false,
     }
 }
 

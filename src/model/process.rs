@@ -82,6 +82,8 @@ pub struct ProcSnapshot {
     pub processes: Vec<ProcInfo>,
     /// Why pids cannot be matched at all (own pid namespace), with the remedy.
     pub blind: Option<super::Problem>,
+    /// Whether command lines or users' names are still being looked up: what is told of them is not the last word.
+    pub pending: bool,
 }
 
 impl ProcSnapshot {

@@ -239,6 +239,7 @@ pub fn procs() -> ProcSnapshot {
             ),
         ],
         blind: None,
+        pending: false,
     }
 }
 

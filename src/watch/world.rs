@@ -266,6 +266,11 @@ impl World {
         }
         let pids = |s: &GpuSnapshot| s.processes.iter().map(|p| p.pid).collect::<Vec<_>>();
         let targets = self.gpus.as_ref().map(&pids) != Some(pids(&snapshot));
+        if !snapshot.gpus.is_empty() {
+            // A card that was taken out, or an UUID that is no more, keeps no hour of its own.
+            self.gpu_charts
+                .retain(|key, _| snapshot.gpus.iter().any(|gpu| gpu.key == *key));
+        }
         self.gpus = Some(snapshot);
         self.rejoin();
         self.chart(now);

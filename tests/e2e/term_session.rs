@@ -21,18 +21,18 @@ fn start(busy: u32) -> Terminal {
 }
 
 /// Whether the terminal of a process echoes and edits lines, as a shell wants it.
-fn cooked(pid: u32) -> bool {
+pub fn cooked(pid: u32) -> bool {
     let tty = File::open(format!("/proc/{pid}/fd/0")).unwrap();
     let modes = tcgetattr(&tty).unwrap().local_modes;
     modes.contains(LocalModes::ECHO | LocalModes::ICANON)
 }
 
-fn send(pid: u32, signal: Signal) {
+pub fn send(pid: u32, signal: Signal) {
     kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal).unwrap();
 }
 
 /// Waits until `done`; fails after [`PATIENCE`].
-fn until(what: &str, mut done: impl FnMut() -> bool) -> Duration {
+pub fn until(what: &str, mut done: impl FnMut() -> bool) -> Duration {
     let began = Instant::now();
     while !done() {
         assert!(began.elapsed() < PATIENCE, "{what}");
@@ -42,7 +42,7 @@ fn until(what: &str, mut done: impl FnMut() -> bool) -> Duration {
 }
 
 /// The screen is as before the program: normal screen, cursor, no paste marks, no mouse.
-fn assert_restored(terminal: &Terminal) {
+pub fn assert_restored(terminal: &Terminal) {
     terminal.with_screen(|screen| {
         assert!(!screen.alternate_screen());
         assert!(!screen.hide_cursor());
@@ -66,7 +66,7 @@ fn start_under_shell() -> Terminal {
     terminal
 }
 
-fn probe_below(shell: u32) -> u32 {
+pub fn probe_below(shell: u32) -> u32 {
     let children = format!("/proc/{shell}/task/{shell}/children");
     let list = std::fs::read_to_string(children).unwrap();
     list.split_whitespace().next().unwrap().parse().unwrap()
@@ -224,7 +224,7 @@ fn a_shell_has_the_terminal_to_itself_and_gives_it_back() {
 }
 
 /// CPU time of a process that has ended and was not waited for, in clock ticks (1/100 s).
-fn ticks_of_the_dead(pid: u32) -> Option<u64> {
+pub fn ticks_of_the_dead(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let number = |i: usize| fields.get(i)?.parse::<u64>().ok();
@@ -232,7 +232,7 @@ fn ticks_of_the_dead(pid: u32) -> Option<u64> {
     Some(number(11)? + number(12)?)
 }
 
-fn size(cols: u16, rows: u16) -> PtySize {
+pub fn size(cols: u16, rows: u16) -> PtySize {
     PtySize {
         rows,
         cols,

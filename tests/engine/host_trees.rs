@@ -361,7 +361,7 @@ fn hidepid_is_not_permitted_and_neither_gone_nor_the_host() {
     let lookup = Lookup::new(&tree.procfs(), Waker::new());
     let mut processes = Processes::new(HostId(0), Users::new(Path::new("/etc/passwd")));
     assert!(processes.set(&[7, 8], &mut procfs, &lookup));
-    let snapshot = processes.snapshot(&procfs, Stamp::now());
+    let snapshot = processes.snapshot(&procfs, &lookup, Stamp::now());
     let hidden = snapshot.get(8).unwrap();
     assert_eq!(hidden.owner, CgroupOwner::NotPermitted);
     assert_eq!(

@@ -71,9 +71,19 @@ impl Docker {
 
     /// Starts a container without network; its id.
     pub fn run(&self, short: &str, options: &[&str], script: &str) -> String {
+        self.make(&["run", "-d"], short, options, script)
+    }
+
+    /// Makes a container without network, not started; its id.
+    pub fn create(&self, short: &str, options: &[&str], script: &str) -> String {
+        self.make(&["create"], short, options, script)
+    }
+
+    fn make(&self, verb: &[&str], short: &str, options: &[&str], script: &str) -> String {
         let name = self.name(short);
         self.made.lock().unwrap().push(name.clone());
-        let mut arguments = vec!["run", "-d", "--name", &name, "--network", "none"];
+        let mut arguments = verb.to_vec();
+        arguments.extend(["--name", &name, "--network", "none"]);
         arguments.extend(options);
         arguments.extend([IMAGE, "sh", "-c", script]);
         self.docker(&arguments)
@@ -87,10 +97,16 @@ impl Docker {
 
 impl Drop for Docker {
     fn drop(&mut self) {
-        for name in self.made.lock().unwrap().drain(..) {
-            let _ = Command::new("docker")
-                .args(["-H", &format!("unix://{}", self.socket), "rm", "-fv", &name])
-                .output();
+        let made = self
+            .made
+            .get_mut()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if made.is_empty() {
+            return;
         }
+        let _ = Command::new("docker")
+            .args(["-H", &format!("unix://{}", self.socket), "rm", "-fv"])
+            .args(made)
+            .output();
     }
 }

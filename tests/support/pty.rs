@@ -12,8 +12,12 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 struct Seen {
     parser: vt100::Parser,
     bytes: u64,
+    raw: Vec<u8>,
     ended: bool,
 }
+
+/// Of what was written to the terminal, this much is kept as it came.
+const RAW: usize = 16 << 20;
 
 /// A running program with its terminal.
 pub struct Terminal {
@@ -59,6 +63,7 @@ impl Terminal {
             Mutex::new(Seen {
                 parser,
                 bytes: 0,
+                raw: Vec::new(),
                 ended: false,
             }),
             Condvar::new(),
@@ -71,6 +76,8 @@ impl Terminal {
                 let mut seen = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
                 seen.parser.process(&buffer[..read]);
                 seen.bytes += read as u64;
+                let room = read.min(RAW.saturating_sub(seen.raw.len()));
+                seen.raw.extend_from_slice(&buffer[..room]);
                 seen.ended = read == 0;
                 shared.1.notify_all();
                 if read == 0 {
@@ -119,6 +126,11 @@ impl Terminal {
     /// Bytes written to the terminal so far.
     pub fn bytes(&self) -> u64 {
         self.seen.0.lock().unwrap().bytes
+    }
+
+    /// What was written to the terminal, as it came (the first 16 MiB).
+    pub fn raw(&self) -> Vec<u8> {
+        self.seen.0.lock().unwrap().raw.clone()
     }
 
     /// Waits until the screen is as wanted; says how long that took. Fails the test after [`PATIENCE`].

@@ -407,7 +407,8 @@ fn is_sure(symbol: &str, width: u8) -> bool {
     let mut chars = symbol.chars();
     match (chars.next(), chars.next()) {
         (Some(c), None) => match width {
-            1 => !matches!(c, '\u{1f000}'..),
+            // The replacement character is of one column, of two, or not shown at all.
+            1 => !matches!(c, '\u{fffd}' | '\u{1f000}'..),
             _ => {
                 matches!(c, '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}' | '\u{ff00}'..='\u{ff60}')
             }

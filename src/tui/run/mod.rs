@@ -376,6 +376,17 @@ impl<A: App, B: Backend> Running<'_, A, B> {
         self.screen.show(buffer);
         self.pace.drawn(now.mono);
         self.owed = false;
+        #[cfg(debug_assertions)]
+        panic_if_asked();
+    }
+}
+
+/// Lets a test see what a panic in the middle of the loop does to its terminal. Not in a release build.
+#[cfg(debug_assertions)]
+#[allow(clippy::panic, reason = "that is what it is for")]
+fn panic_if_asked() {
+    if std::env::var("MIDWATCH_TEST_PANIC").is_ok_and(|when| when == "after-first-frame") {
+        panic!("asked for by MIDWATCH_TEST_PANIC");
     }
 }
 

@@ -305,6 +305,10 @@ impl Top {
                 None => None,
             },
         };
+        if self.last_holders.len() > snapshot.gpus.len() {
+            self.last_holders
+                .retain(|key, _| snapshot.gpus.iter().any(|gpu| gpu.key == *key));
+        }
         let live = matches!(snapshot.driver, DriverStatus::Up(_));
         for gpu in &snapshot.gpus {
             let line = gpu_line(

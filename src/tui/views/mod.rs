@@ -100,16 +100,15 @@ pub fn draw(state: &State, theme: &Theme, buffer: &mut Buffer) -> Regions {
     }
     if layout.too_small {
         let (columns, rows) = layout::LEAST;
-        paint.write(
-            0,
-            area.height / 2,
-            area.width,
-            Tone::Warn,
-            format_args!(
-                "midwatch needs {columns}x{rows}, this is {}x{}",
-                area.width, area.height
-            ),
-        );
+        let (width, height) = (area.width, area.height);
+        let (y, tone) = (height / 2, Tone::Warn);
+        if width >= 36 {
+            let text = format_args!("midwatch needs {columns}x{rows}, this is {width}x{height}");
+            paint.write(0, y, width, tone, text);
+        } else {
+            let text = format_args!("needs {columns}x{rows}, has {width}x{height}");
+            paint.write(0, y, width, tone, text);
+        }
         return regions;
     }
     header::draw(state, &mut paint, &layout);

@@ -370,6 +370,8 @@ fn no_containers_is_said_only_where_the_engine_said_so() {
 fn too_small_is_said_in_one_line() {
     let state = night(59, 24);
     assert_eq!(screen(&state).trim(), "midwatch needs 60x12, this is 59x24");
+    let narrow = night(22, 10);
+    assert_eq!(screen(&narrow).trim(), "needs 60x12, has 22x10");
     for (columns, rows) in [
         (1, 1),
         (60, 12),
