@@ -180,10 +180,8 @@ fn assert_clean(raw: &[u8]) {
                     break;
                 };
                 let around = || {
-                    whole[at.saturating_sub(20)..]
-                        .chars()
-                        .take(60)
-                        .collect::<String>()
+                    let end = raw.len().min(at + 40);
+                    String::from_utf8_lossy(&raw[at.saturating_sub(20)..end]).into_owned()
                 };
                 assert_eq!(opener, '[', "at {at}: {:?}", around());
                 let mut sequence = String::new();
