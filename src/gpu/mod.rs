@@ -68,6 +68,8 @@ pub struct GpuConfig {
     pub open_deadline: Duration,
     /// First wait before NVML is tried again; doubled after each failure, up to 32 times as long.
     pub retry: Duration,
+    /// How long nothing is read at the start, so that what matters more has the processors to itself.
+    pub head_start: Duration,
 }
 
 impl Default for GpuConfig {
@@ -83,6 +85,7 @@ impl Default for GpuConfig {
             deadline: Duration::from_millis(2_500),
             open_deadline: Duration::from_secs(10),
             retry: Duration::from_secs(1),
+            head_start: Duration::ZERO,
         }
     }
 }

@@ -121,6 +121,11 @@ impl Supervisor {
 
     /// Runs until it is told to stop.
     pub fn run(mut self) {
+        match self.rx.recv_timeout(self.config.head_start) {
+            Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            Ok(message) => self.receive(message),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
         let reader = kmsg::start(self.config.kmsg.clone(), self.tx.clone());
         self.publish();
         loop {

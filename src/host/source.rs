@@ -35,6 +35,8 @@ pub struct HostConfig {
     pub host: HostId,
     /// Time between two rounds.
     pub interval: Duration,
+    /// How long nothing is read at the start, so that what matters more has the processors to itself.
+    pub head_start: Duration,
 }
 
 /// Where the readings go.
@@ -107,7 +109,10 @@ pub fn start(config: HostConfig, lanes: HostLanes) -> HostHandle {
     let spawned = std::thread::Builder::new()
         .name("midwatch-host".to_owned())
         .stack_size(256 << 10)
-        .spawn(move || Source::new(config, lanes, waker).run(&orders));
+        .spawn(move || {
+            std::thread::sleep(config.head_start);
+            Source::new(config, lanes, waker).run(&orders);
+        });
     if let Err(error) = spawned {
         tracing::warn!(%error, "cannot start the host thread");
     }

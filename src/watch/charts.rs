@@ -9,6 +9,8 @@ use crate::model::Stamp;
 pub const FINE: usize = 300;
 /// Ten-second means kept: the hour.
 pub const COARSE: usize = 360;
+/// Room that is added at a time.
+const GROWTH: usize = 60;
 const COARSE_STEP: Duration = Duration::from_secs(10);
 
 /// One metric over the last hour. A second without a value is a gap (`NaN` inside, `None` outside).
@@ -47,6 +49,13 @@ impl Series {
         self.fine_count += 1;
     }
 
+    /// Adds this second's value; a series that never had one stays empty, and takes no memory.
+    pub fn push_if_any(&mut self, now: Stamp, value: Option<f32>) {
+        if value.is_some() || self.fine_count > 0 {
+            self.push(now, value);
+        }
+    }
+
     /// The one-second values of the last five minutes, oldest first.
     pub fn fine(&self) -> impl ExactSizeIterator<Item = Option<f32>> + '_ {
         self.fine.iter().map(|v| (!v.is_nan()).then_some(*v))
@@ -76,6 +85,9 @@ impl Series {
 fn push_bounded(values: &mut VecDeque<f32>, value: f32, limit: usize) {
     if values.len() >= limit {
         values.pop_front();
+    } else if values.len() == values.capacity() {
+        // Many of these live long: no doubling beyond what is ever needed.
+        values.reserve_exact(GROWTH.min(limit - values.len()));
     }
     values.push_back(value);
 }

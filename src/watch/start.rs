@@ -26,6 +26,9 @@ const NEWS: usize = 16 << 10;
 /// Xid events kept for a slow reader.
 const XIDS: usize = 4096;
 
+/// How long the machine's sources rest at the start: about what the engine's list takes, which comes first.
+const HEAD_START: Duration = Duration::from_millis(20);
+
 /// What to watch, and where.
 #[derive(Debug, Clone)]
 pub struct WatchConfig {
@@ -209,6 +212,7 @@ impl Watch {
                 sysfs: config.sysfs.clone(),
                 host: id,
                 interval: config.interval,
+                head_start: HEAD_START,
             },
             HostLanes {
                 usage: lanes.usage.clone(),
@@ -223,6 +227,7 @@ impl Watch {
                 sysfs: config.sysfs.clone(),
                 host: id,
                 interval: config.interval,
+                head_start: HEAD_START,
                 ..GpuConfig::default()
             },
             GpuLanes {

@@ -435,8 +435,8 @@ impl World {
                 .filter(|g| !g.used.is_empty());
             chart
                 .sm_percent
-                .push(now, gpus.and_then(|g| g.sm_percent()).map(|v| v as f32));
-            chart.gpu_memory_bytes.push(
+                .push_if_any(now, gpus.and_then(|g| g.sm_percent()).map(|v| v as f32));
+            chart.gpu_memory_bytes.push_if_any(
                 now,
                 gpus.and_then(|g| g.memory_used_bytes()).map(|v| v as f32),
             );

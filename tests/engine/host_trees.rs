@@ -45,6 +45,7 @@ impl Running {
             sysfs: sysfs.to_owned(),
             host: HostId(0),
             interval,
+            head_start: Duration::ZERO,
         };
         Self {
             handle: start(config, lanes.clone()),
