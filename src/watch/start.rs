@@ -343,8 +343,9 @@ impl Watch {
     /// otherwise; from nobody while that is still being found out.
     fn choose_statistics(&mut self, world: &World) {
         let engine = &self.control.engine;
-        let wanted =
-            world.locality == Locality::Elsewhere && matches!(world.engine, EngineStatus::Up(_));
+        let elsewhere = world.locality == Locality::Elsewhere
+            || (world.locality == Locality::Unknown && world.is_blind());
+        let wanted = elsewhere && matches!(world.engine, EngineStatus::Up(_));
         if wanted != self.stats_from_engine {
             self.stats_from_engine = wanted;
             engine.set_stats_from_engine(wanted);

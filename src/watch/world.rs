@@ -302,7 +302,12 @@ impl World {
         if !snapshot.local.is_empty() {
             self.locality = Locality::Proven;
         } else if !snapshot.not_local.is_empty() {
-            self.locality = Locality::Elsewhere;
+            // Without sight of the host's processes nothing is proven either way.
+            self.locality = if self.is_blind() {
+                Locality::Unknown
+            } else {
+                Locality::Elsewhere
+            };
         }
         let mut moved = false;
         for key in &snapshot.local {
@@ -378,6 +383,11 @@ impl World {
             visible,
             targets: false,
         }
+    }
+
+    /// Whether our own pid namespace hides the host's processes.
+    pub fn is_blind(&self) -> bool {
+        self.procs.as_ref().is_some_and(|p| p.blind.is_some())
     }
 
     /// Whether GPUs and containers may be joined: never for an engine that is not proven local.
