@@ -56,8 +56,8 @@ actions! {
     PageDown, "page-down", Move, "a page down";
     First, "first", Move, "first row";
     Last, "last", Move, "last row";
-    Left, "left", Move, "left, or scroll left";
-    Right, "right", Move, "right, or scroll right";
+    Left, "left", Move, "left; fold a project; charts of the hour";
+    Right, "right", Move, "right; unfold; charts of five minutes";
     FocusNext, "focus-next", Move, "focus the next panel";
     FocusPrevious, "focus-previous", Move, "focus the previous panel";
     Enter, "enter", Move, "open the details, or confirm";

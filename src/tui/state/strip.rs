@@ -35,6 +35,8 @@ pub struct StripLine {
     pub power: String,
     /// Throttle alarms, staleness.
     pub alarm: String,
+    /// The same in the fewest words.
+    pub alarm_short: String,
     pub holders: String,
     pub holders_tone: Tone,
     /// Memory that none of the holders accounts for.
@@ -102,11 +104,16 @@ pub(super) fn gpu_line(
                 &mut line.alarm,
                 format_args!("stuck {}: a driver call does not return", LongAge(age)),
             );
+            put(
+                &mut line.alarm_short,
+                format_args!("stuck {}", LongAge(age)),
+            );
         }
         GpuState::Ok if !live || age.as_secs() >= STALE_SECONDS => {
             *ages = true;
             line.stale = true;
             put(&mut line.alarm, format_args!("{} old", LongAge(age)));
+            line.alarm_short.push_str(&line.alarm);
         }
         GpuState::Ok => {
             if line.holders_tone == Tone::Strong {
@@ -165,15 +172,28 @@ fn numbers(gpu: &Gpu, line: &mut StripLine) {
     if let Some(reasons) = alarms {
         let names = ThrottleReasons(reasons.0 & ThrottleReasons::ALARMS.0).names();
         for name in names {
-            if !line.alarm.is_empty() {
-                line.alarm.push(' ');
+            push_word(&mut line.alarm, &name);
+            let short = match name.as_str() {
+                name if name.contains("thermal") => "hot",
+                name if name.contains("power_brake") => "brake",
+                _ => "slow",
+            };
+            if !line.alarm_short.split(' ').any(|word| word == short) {
+                push_word(&mut line.alarm_short, short);
             }
-            line.alarm.push_str(&name);
         }
     }
     if gpu.remapped_rows.is_some_and(|r| r.failed) {
-        line.alarm.push_str(" row remapping failed");
+        push_word(&mut line.alarm, "row remapping failed");
+        push_word(&mut line.alarm_short, "bad rows");
     }
+}
+
+fn push_word(text: &mut String, word: &str) {
+    if !text.is_empty() {
+        text.push(' ');
+    }
+    text.push_str(word);
 }
 
 /// A MIG instance's line.

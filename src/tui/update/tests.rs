@@ -608,6 +608,20 @@ fn a_lost_gpus_line_keeps_remedy_and_holder_in_eighty_columns() {
 }
 
 #[test]
+fn an_alarm_leaves_room_for_the_holder() {
+    let mut state = night(80, 24);
+    let mut snapshot = gpus();
+    for gpu in &mut snapshot.gpus {
+        gpu.sampled = at(410);
+        gpu.throttle_reasons = Some(ThrottleReasons(0x60));
+    }
+    state.world.gpu_snapshot(snapshot, at(410));
+    told(&mut state, 410);
+    let text = screen(&state);
+    assert!(text.contains("▲ hot llama-sft"), "{text}");
+}
+
+#[test]
 fn what_a_grant_of_all_gpus_names_is_nobody() {
     let mut state = night(140, 40);
     let mut all = containers();

@@ -222,10 +222,12 @@ fn draw_pane(state: &State, paint: &mut Paint<'_>, area: Rect, pane: &Pane<'_>) 
     } else {
         peak(series.coarse())
     };
-    let max = match (pane.ceiling, peak) {
+    // Where nothing has been drawn yet there is a value all the same.
+    let highest = peak.or_else(|| series.last());
+    let max = match (pane.ceiling, highest) {
         (Some(ceiling), Some(peak)) if peak <= ceiling => ceiling,
         (Some(ceiling), None) => ceiling,
-        _ => nice(peak.unwrap_or(0.0), pane.unit),
+        _ => nice(highest.unwrap_or(0.0), pane.unit),
     };
     let y = area.y;
     let end = area.right();

@@ -232,8 +232,13 @@ pub(super) fn full_line(
     if !line.alarm.is_empty() && x < end {
         let room = end.saturating_sub(x);
         let alarm_tone = if line.stale { Tone::Stale } else { Tone::Warn };
+        // A long alarm gives way to some of the holder's name.
+        let holders = width(&line.holders).min(8);
+        let fits = 2 + width(&line.alarm) + 2 + holders <= room;
+        let text = if fits { &line.alarm } else { &line.alarm_short };
         x = paint.text(x, y, 2, paint.glyphs().warning, alarm_tone);
-        x = paint.text(x + 1, y, room.saturating_sub(2), &line.alarm, alarm_tone) + 2;
+        x = paint.text(x + 1, y, room.saturating_sub(2), text, alarm_tone) + 1;
+        x += u16::from(fits);
     }
     if x < end {
         x = paint.text(x, y, end - x, &line.holders, tone(line.holders_tone)) + 2;
