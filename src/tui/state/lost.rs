@@ -19,7 +19,9 @@ pub(super) fn text(
     let mut text = String::from("lost — ");
     let Some(event) = cause(world, gpu) else {
         push_clean(&mut text, how);
-        return (text.clone(), text);
+        // As nvidia-smi says of a lost GPU: nothing less is known to bring it back.
+        text.push_str("; reboot needed");
+        return (text, "lost — no Xid seen; reboot needed".to_owned());
     };
     xid::push_name(&mut text, event);
     let at = event.time.to_zoned(zone.clone());

@@ -595,6 +595,9 @@ fn a_lost_gpus_line_tells_the_cause_and_who_was_on_it() {
     // What programs did wrong is no cause.
     let line = lost(140, false, &[Some(31), Some(45)]);
     assert!(line.contains("lost — NVML says that it is lost"), "{line}");
+    let line = lost(80, false, &[]);
+    assert!(line.contains("lost — no Xid seen; reboot needed"), "{line}");
+    assert!(line.ends_with("(was: eval-7b)"), "{line}");
     // Who was seen on it beats who was given it.
     let line = lost(140, true, &[Some(79)]);
     assert!(line.ends_with("(was: host: python (bo))"), "{line}");
