@@ -222,9 +222,33 @@ impl Picture {
         }) || self.missing_count() > 0
     }
 
+    /// A lost GPU tells not even its UUID to a new NVML session. Where it is the only one without a name, and one
+    /// alone of those that have answered before is not among the others, it is that one.
+    fn recognize(&self, gpus: &mut [Gpu]) {
+        let mut absent = self
+            .seen
+            .iter()
+            .filter(|seen| !gpus.iter().any(|gpu| gpu.key == seen.key));
+        let (Some(seen), None) = (absent.next().cloned(), absent.next()) else {
+            return;
+        };
+        let unnamed = |gpu: &&mut Gpu| !same_pci_address(&gpu.pci_bus_id, &gpu.pci_bus_id);
+        let mut nameless = gpus.iter_mut().filter(unnamed);
+        let (Some(gpu), None) = (nameless.next(), nameless.next()) else {
+            return;
+        };
+        if gpu.state != GpuState::Ok {
+            let (index, state) = (gpu.index, gpu.state.clone());
+            *gpu = seen;
+            gpu.index = index;
+            gpu.state = state;
+        }
+    }
+
     /// What is told now.
     pub fn snapshot(&self, now: Stamp) -> GpuSnapshot {
         let mut gpus: Vec<Gpu> = self.shown.values().map(|(gpu, _)| gpu.clone()).collect();
+        self.recognize(&mut gpus);
         if matches!(self.driver, DriverStatus::Up(_)) {
             for gpu in self.missing() {
                 let address = normal(&gpu.pci_bus_id);

@@ -35,7 +35,7 @@ fn a_gpu_that_is_lost_and_comes_back() {
     );
     assert!(snapshot.processes.is_empty());
     assert_eq!(snapshot.gpus.len(), 8);
-    // It stays lost over new openings of NVML, under its own UUID or address.
+    // It stays lost over new openings of NVML, under its own UUID.
     let later = source.wait("the others go on", |s| {
         s.gpus.len() == 8
             && s.gpus.iter().filter(|g| g.state == GpuState::Ok).count() == 7
@@ -45,6 +45,9 @@ fn a_gpu_that_is_lost_and_comes_back() {
         matches!(later.gpus[2].state, GpuState::Lost(_)),
         "{later:#?}"
     );
+    // A new session is not told its UUID; it is the one that was there all the same.
+    assert_eq!(later.gpus[2].key.uuid.as_str(), uuid(2));
+    assert_eq!(later.gpus[2].index, Some(2));
     scenario.gpus[2].lost = false;
     fake.play(&scenario);
     let back = source.wait("back", |s| all_ok(s, 8));
