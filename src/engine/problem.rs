@@ -34,7 +34,7 @@ impl EngineError {
 
     fn remedy(&self, endpoint: &Endpoint) -> String {
         match &endpoint.target {
-            Target::Unix(path) => self.mend_socket(path),
+            Target::Unix(path) => self.mend_socket(path, &endpoint.chosen_by),
             Target::Tcp(authority) => self.mend_tcp(authority),
             Target::Tls {
                 authority,
@@ -67,7 +67,7 @@ impl EngineError {
         }
     }
 
-    fn mend_socket(&self, path: &Path) -> String {
+    fn mend_socket(&self, path: &Path, chosen_by: &str) -> String {
         let unit = Unit::of(path);
         match (self, unit) {
             (Self::PermissionDenied, Unit::Docker | Unit::Other) => {
@@ -84,7 +84,12 @@ impl EngineError {
             (Self::Absent(_), Unit::UserPodman) => "systemctl --user start podman.socket".into(),
             (Self::Absent(_), Unit::Podman) => "sudo systemctl start podman.socket".into(),
             (Self::Absent(_), Unit::Other) => {
-                "start the engine of this socket, or name another: export DOCKER_HOST=unix:///var/run/docker.sock".into()
+                let instead = match chosen_by {
+                    "DOCKER_HOST" => "unset DOCKER_HOST",
+                    "--host" => "leave --host out",
+                    _ => "docker context use default",
+                };
+                format!("start the engine of this socket, or, for the one in its usual place: {instead}")
             }
             (Self::Refused | Self::Gone(_) | Self::Timeout { .. }, unit) => match unit {
                 Unit::Docker => "sudo systemctl restart docker".into(),

@@ -30,7 +30,7 @@ fn each_failure_names_the_endpoint_the_reason_and_the_command() {
         ("unix:///run/user/1000/podman/podman.sock", absent(), "no such socket", "systemctl --user start podman.socket"),
         ("unix:///run/podman/podman.sock", absent(), "no such socket", "sudo systemctl start podman.socket"),
         ("unix:///run/podman/podman.sock", E::PermissionDenied, "permission denied", "systemctl --user start podman.socket && export DOCKER_HOST="),
-        ("unix:///srv/x.sock", absent(), "no such socket", "export DOCKER_HOST=unix:///var/run/docker.sock"),
+        ("unix:///srv/x.sock", absent(), "no such socket", "leave --host out"),
         ("tcp://box:2375", E::Refused, "connection refused", "dockerd -H tcp://box:2375"),
         ("tcp://box:2375", absent(), "no such socket", "getent hosts box"),
         ("tcp://box:2375", slow(), "connecting took longer than 3 s", "ping box"),
