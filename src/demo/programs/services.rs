@@ -30,7 +30,7 @@ impl Scene<'_> {
         self.every(300_000, 120_000, |scene, k, at| {
             // Bob saved his notebook until he went to bed, seven hours before the start.
             if scene.run.when(at) < -7 * 3_600_000 && scene.dice.unit(k as u64 ^ 9) < 0.4 {
-                let line = stamp(scene, at) + "Saving file at /work/attention-maps.ipynb\n";
+                let line = stamp(scene, at) + "Saving file at /notebooks/attention-maps.ipynb\n";
                 scene.say(at, 0, Stdout, line);
             }
         });
