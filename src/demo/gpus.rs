@@ -357,38 +357,15 @@ fn stamp_before(world: &World, now: Stamp) -> Stamp {
 }
 
 fn empty(world: &World, index: usize, state: GpuState, now: Stamp) -> Gpu {
+    let bus = BUSES.get(index).copied().unwrap_or_default();
+    let key = gpu_key(world.seed, index);
+    let index = u32::try_from(index).ok();
     Gpu {
-        key: gpu_key(world.seed, index),
-        index: u32::try_from(index).ok(),
-        name: "NVIDIA H100 80GB HBM3".into(),
-        pci_bus_id: BUSES.get(index).copied().unwrap_or_default().into(),
         brand: Some("Nvidia".into()),
         architecture: Some("Hopper".into()),
         compute_capability: Some(ComputeCapability { major: 9, minor: 0 }),
         state,
-        sampled: now,
-        memory: None,
-        unified_memory: false,
-        gpu_percent: None,
-        memory_percent: None,
-        temperature_celsius: None,
-        memory_temperature_celsius: None,
-        slowdown_celsius: None,
-        power_watts: None,
-        power_limit_watts: None,
-        energy_joules: None,
-        sm_clock_mhz: None,
-        memory_clock_mhz: None,
-        fan_percent: None,
-        pcie: Pcie::default(),
-        performance_state: None,
-        compute_mode: None,
-        persistence_mode: None,
-        throttle_reasons: None,
-        ecc: None,
-        remapped_rows: None,
-        mig_mode: None,
-        mig_instances: Vec::new(),
+        ..Gpu::silent(key, index, "NVIDIA H100 80GB HBM3", bus, now)
     }
 }
 

@@ -3,10 +3,9 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Gpu, GpuKey, GpuProcess, GpuState, GpuUuid, HostId, Pcie, Stamp};
+use crate::model::{Gpu, GpuKey, GpuProcess, GpuState, GpuUuid, HostId, Stamp};
 
 use super::raw::{Buffers, ListVersion, RawProcess, RawSample};
 
@@ -191,39 +190,7 @@ pub(super) fn is_asleep(state: &GpuState) -> bool {
 
 /// A GPU of which nothing but key and address is known.
 pub(super) fn empty_gpu(key: GpuKey, pci_bus_id: &str, now: Stamp) -> Gpu {
-    Gpu {
-        key,
-        index: None,
-        name: Arc::from("NVIDIA GPU"),
-        pci_bus_id: Arc::from(pci_bus_id),
-        brand: None,
-        architecture: None,
-        compute_capability: None,
-        state: GpuState::Ok,
-        sampled: now,
-        memory: None,
-        unified_memory: false,
-        gpu_percent: None,
-        memory_percent: None,
-        temperature_celsius: None,
-        memory_temperature_celsius: None,
-        slowdown_celsius: None,
-        power_watts: None,
-        power_limit_watts: None,
-        energy_joules: None,
-        sm_clock_mhz: None,
-        memory_clock_mhz: None,
-        fan_percent: None,
-        pcie: Pcie::default(),
-        performance_state: None,
-        compute_mode: None,
-        persistence_mode: None,
-        throttle_reasons: None,
-        ecc: None,
-        remapped_rows: None,
-        mig_mode: None,
-        mig_instances: Vec::new(),
-    }
+    Gpu::silent(key, None, "NVIDIA GPU", pci_bus_id, now)
 }
 
 /// Takes away what changes with time and is no longer true: for a GPU that does not answer any more.

@@ -16,42 +16,14 @@ fn key(uuid: &str) -> GpuKey {
 }
 
 fn gpu(index: Option<u32>, uuid: &str, bus: u32) -> Gpu {
+    let bus = format!("00000000:{bus:02X}:00.0");
     Gpu {
-        key: key(uuid),
-        index,
-        name: "H100".into(),
-        pci_bus_id: format!("00000000:{bus:02X}:00.0").into(),
-        brand: None,
-        architecture: None,
-        compute_capability: None,
-        state: GpuState::Ok,
-        sampled: stamp(),
         memory: Some(GpuMemory {
             total_bytes: 80 * GIB,
             used_bytes: 0,
             reserved_bytes: Some(479 * MIB),
         }),
-        unified_memory: false,
-        gpu_percent: None,
-        memory_percent: None,
-        temperature_celsius: None,
-        memory_temperature_celsius: None,
-        slowdown_celsius: None,
-        power_watts: None,
-        power_limit_watts: None,
-        energy_joules: None,
-        sm_clock_mhz: None,
-        memory_clock_mhz: None,
-        fan_percent: None,
-        pcie: Pcie::default(),
-        performance_state: None,
-        compute_mode: None,
-        persistence_mode: None,
-        throttle_reasons: None,
-        ecc: None,
-        remapped_rows: None,
-        mig_mode: None,
-        mig_instances: Vec::new(),
+        ..Gpu::silent(key(uuid), index, "H100", &bus, stamp())
     }
 }
 

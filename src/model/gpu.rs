@@ -207,6 +207,51 @@ pub struct Gpu {
     pub mig_instances: Vec<MigInstance>,
 }
 
+impl Gpu {
+    /// A GPU of which nothing but its identity is known yet: it counts as answering, every metric is absent.
+    pub fn silent(
+        key: GpuKey,
+        index: Option<u32>,
+        name: &str,
+        pci_bus_id: &str,
+        now: Stamp,
+    ) -> Self {
+        Self {
+            key,
+            index,
+            name: name.into(),
+            pci_bus_id: pci_bus_id.into(),
+            brand: None,
+            architecture: None,
+            compute_capability: None,
+            state: GpuState::Ok,
+            sampled: now,
+            memory: None,
+            unified_memory: false,
+            gpu_percent: None,
+            memory_percent: None,
+            temperature_celsius: None,
+            memory_temperature_celsius: None,
+            slowdown_celsius: None,
+            power_watts: None,
+            power_limit_watts: None,
+            energy_joules: None,
+            sm_clock_mhz: None,
+            memory_clock_mhz: None,
+            fan_percent: None,
+            pcie: Pcie::default(),
+            performance_state: None,
+            compute_mode: None,
+            persistence_mode: None,
+            throttle_reasons: None,
+            ecc: None,
+            remapped_rows: None,
+            mig_mode: None,
+            mig_instances: Vec::new(),
+        }
+    }
+}
+
 /// What a process does on a GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ProcessKind {
