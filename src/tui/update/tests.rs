@@ -208,10 +208,7 @@ fn removing_a_running_container_says_that_it_is_killed() {
     select(&mut state, "notebook");
     ctrl(&mut state, 'd', 402);
     let text = screen(&state);
-    assert!(
-        text.contains("1 of them run and will be killed first"),
-        "{text}"
-    );
+    assert!(text.contains("It runs and will be killed first"), "{text}");
     press(&mut state, Key::Char(' '), 402);
     assert!(screen(&state).contains("Anonymous volumes are removed too"));
     let ordered = acts(&type_keys(&mut state, "y", 403));

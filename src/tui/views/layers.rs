@@ -77,8 +77,11 @@ pub(crate) fn question_text(command: &ContainerCommand, count: usize, live: usiz
         ContainerCommand::Kill { signal } => format!("Send {signal} to {who}?"),
         ContainerCommand::Remove { volumes, .. } => {
             let mut text = format!("Remove {who} for good?");
-            if live > 0 {
-                text.push_str(&format!(" {live} of them run and will be killed first."));
+            match (count, live) {
+                (_, 0) => {}
+                (1, _) => text.push_str(" It runs and will be killed first."),
+                (_, 1) => text.push_str(" 1 of them runs and will be killed first."),
+                _ => text.push_str(&format!(" {live} of them run and will be killed first.")),
             }
             text.push_str(if *volumes {
                 " Anonymous volumes are removed too."
