@@ -75,11 +75,13 @@ fn an_engine_that_hangs_is_told_within_its_limit() {
     for fault in [Fault::HangHead, Fault::HangBody(20)] {
         let (_folder, _script, engine, mut rig) = serve(2);
         rig.listed();
+        // Until it is told: a count could be used up by a row that is asked for on the side.
         engine
             .faults()
-            .plan("/containers/json", fault.clone(), Some(2));
+            .plan("/containers/json", fault.clone(), None);
         engine.cut_all();
         let (problem, took) = rig.wait("down", down);
+        engine.faults().clear();
         println!("{fault:?}: told after {took:?}: {problem}");
         assert!(problem.why.contains("took longer than"), "{problem}");
         assert_eq!(rig.listed().len(), 2);
