@@ -7,6 +7,7 @@
 // serde_json's `json!` recurses once a token: the simulated engine's inspect has many.
 #![recursion_limit = "512"]
 
+pub mod check;
 pub mod cli;
 pub mod demo;
 pub mod engine;

@@ -5,6 +5,8 @@
 //! 64 KiB before the section table and the table itself. Device code containers are found by their magic on
 //! the way and counted to their sections at the end. Memory: about 1.5 MiB at most, whatever the file says.
 
+use serde::{Deserialize, Serialize};
+
 use super::fatbin::Scanner;
 use crate::verdict::facts::{DeviceCode, PtxCode};
 
@@ -60,7 +62,7 @@ impl Capture {
 }
 
 /// What was found in a library.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ElfFacts {
     /// `e_machine`: 62 x86_64, 183 aarch64.
     pub machine: u16,

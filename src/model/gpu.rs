@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use super::{GpuKey, GpuUuid, Problem, Stamp};
 
 /// A GPU's compute capability, as 9.0 or `sm_90`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 pub struct ComputeCapability {
     /// The 9 of 9.0.
     pub major: u32,

@@ -2,13 +2,15 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::ComputeCapability;
 
 use super::require::Requirements;
 use super::version::Version;
 
 /// Which GPUs a piece of compiled code is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Target {
     /// Compute capability it names.
     pub capability: ComputeCapability,
@@ -17,7 +19,7 @@ pub struct Target {
 }
 
 /// The suffix of a target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Variant {
     /// `sm_90`.
     Plain,
@@ -94,7 +96,7 @@ impl Target {
 }
 
 /// PTX in a container: its target and the PTX ISA it is written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PtxCode {
     /// For which GPUs.
     pub target: Target,
@@ -103,7 +105,7 @@ pub struct PtxCode {
 }
 
 /// A kind of fatbinary container and how often the library has it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ContainerShape {
     /// Compiled code, sorted.
     pub sass: Vec<Target>,
@@ -112,7 +114,7 @@ pub struct ContainerShape {
 }
 
 /// The device code of one library or of several: its containers, one per translation unit.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceCode {
     /// Distinct containers with their counts; those without any code are not counted.
     pub shapes: Vec<(ContainerShape, u32)>,
@@ -503,6 +505,10 @@ pub struct HostFacts {
     pub toolkit: Option<Version>,
     /// `linux/amd64`.
     pub platform: Option<String>,
+    /// `disable-require = true` in the toolkit's configuration: nothing checks requirements.
+    pub require_disabled: bool,
+    /// `cuda-compat-mode = "disabled"` in the toolkit's configuration: the legacy hook puts no compat library in.
+    pub compat_disabled: bool,
     /// The engine's proof that it cannot give GPUs at all, in its own words.
     pub no_gpu_runtime: Option<String>,
     /// A host that is not here (`--driver`, `--gpu`): all its GPUs must be served.

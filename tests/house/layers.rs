@@ -8,15 +8,22 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "tui", "tui", "watch", "engine", "gpu", "host", "inspect", "demo", "join", "verdict",
+            "tui", "check", "watch", "engine", "gpu", "host", "inspect", "demo", "join", "verdict",
             "logs", "lanes", "model", "trace",
         ],
     ),
     (
         "tui",
         &[
-            "watch", "engine", "gpu", "host", "inspect", "demo", "join", "verdict", "logs",
-            "lanes", "model", "trace",
+            "check", "watch", "engine", "gpu", "host", "inspect", "demo", "join", "verdict",
+            "logs", "lanes", "model", "trace",
+        ],
+    ),
+    (
+        "check",
+        &[
+            "watch", "engine", "gpu", "host", "inspect", "join", "verdict", "lanes", "model",
+            "trace",
         ],
     ),
     (
