@@ -72,6 +72,8 @@ pub struct ElfFacts {
     pub code: DeviceCode,
     /// An AMD fat binary section.
     pub hip: bool,
+    /// JSON text of NVIDIA's forward-compatibility note, in a compat `libcuda`.
+    pub note: Option<String>,
     /// Why the device code is not told in full.
     pub problem: Option<String>,
 }
@@ -94,12 +96,21 @@ pub struct ElfStream {
     strings: Vec<(u64, String)>,
     tail: Vec<u8>,
     planned: bool,
+    note: Option<NoteSearch>,
 }
 
 impl ElfStream {
     /// A reader at the file's first byte.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same for a `libcuda`, which may have the forward-compatibility note.
+    pub fn with_note() -> Self {
+        Self {
+            note: Some(NoteSearch::default()),
+            ..Self::default()
+        }
     }
 
     /// Takes the next bytes of the file.
@@ -114,7 +125,10 @@ impl ElfStream {
         for capture in &mut self.captures {
             capture.feed(self.position, piece);
         }
-        self.plan_dynamic();
+        self.plan_dynamic(piece);
+        if let Some(note) = &mut self.note {
+            note.feed(piece);
+        }
         self.find_names(piece);
         self.scan(piece);
         self.position += piece.len() as u64;
@@ -148,8 +162,8 @@ impl ElfStream {
         self.header = header;
     }
 
-    /// Once the program headers are there: keep the dynamic section, which is still to come.
-    fn plan_dynamic(&mut self) {
+    /// Once the program headers are there: keep the dynamic section, which is still to come or in this piece.
+    fn plan_dynamic(&mut self, piece: &[u8]) {
         if self.planned {
             return;
         }
@@ -162,8 +176,10 @@ impl ElfStream {
                 let (Some(offset), Some(len)) = (read_u64(header, 8), read_u64(header, 32)) else {
                     continue;
                 };
-                if len <= MAX_DYNAMIC && offset >= self.position {
-                    self.captures.push(Capture::new(offset, len));
+                if len <= MAX_DYNAMIC && offset >= self.position && self.captures.len() < 8 {
+                    let mut capture = Capture::new(offset, len);
+                    capture.feed(self.position, piece);
+                    self.captures.push(capture);
                 }
             }
         }
@@ -253,6 +269,7 @@ impl ElfStream {
             machine: read_u16(&self.header, 18).unwrap_or(0),
             needed: self.needed(),
             problem: self.scanner.problem().map(str::to_owned),
+            note: self.note.as_ref().and_then(|n| n.found.clone()),
             ..ElfFacts::default()
         };
         let Some(sections) = sections else {
@@ -366,6 +383,46 @@ impl ElfStream {
             })
             .collect()
     }
+}
+
+/// Looks for an ELF note of owner `NVIDIA Corporation` whose descriptor is JSON, wherever it stands.
+///
+/// Source: libcuda 575.57.08 and 590.44.01 of the compat packages.
+#[derive(Debug, Default)]
+struct NoteSearch {
+    kept: Vec<u8>,
+    found: Option<String>,
+}
+
+const NOTE_OWNER: &[u8] = b"NVIDIA Corporation\0";
+const MAX_NOTE: usize = 4096;
+
+impl NoteSearch {
+    fn feed(&mut self, piece: &[u8]) {
+        if self.found.is_some() {
+            return;
+        }
+        self.kept.extend_from_slice(piece);
+        self.found = memchr::memmem::find_iter(&self.kept, NOTE_OWNER)
+            .find_map(|at| note_at(&self.kept, at));
+        // What a note that began here may still need, with its header before it.
+        let keep = self.kept.len().min(2 * MAX_NOTE);
+        self.kept.drain(..self.kept.len() - keep);
+    }
+}
+
+/// The descriptor of the note whose owner begins at `at`.
+fn note_at(bytes: &[u8], at: usize) -> Option<String> {
+    let header = at.checked_sub(12)?;
+    let name_len = read_u32(bytes, header)? as usize;
+    let len = read_u32(bytes, header + 4)? as usize;
+    if name_len != NOTE_OWNER.len() || len > MAX_NOTE {
+        return None;
+    }
+    let start = at + name_len.next_multiple_of(4);
+    let text = bytes.get(start..start.checked_add(len)?)?;
+    let text = std::str::from_utf8(text).ok()?.trim_end_matches('\0');
+    text.starts_with('{').then(|| text.to_owned())
 }
 
 struct Section {

@@ -20,6 +20,8 @@ const FLAG_FAMILY: u64 = 0x20_0000;
 const MAX_CONTAINERS: usize = 200_000;
 const MAX_SHAPES: usize = 4_096;
 const MAX_ENTRIES: u32 = 4_096;
+/// Most entries of all distinct shapes together (a large library has some hundred).
+const MAX_SHAPE_ENTRIES: usize = 65_536;
 
 /// A container found at this offset of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +55,7 @@ struct Container {
 }
 
 /// The scanner; feed it the file from its first byte, in pieces whose lengths are multiples of 8 (the last
-/// one aside). Memory: at most 16 bytes a container and 4,096 distinct shapes.
+/// one aside). Memory: at most 16 bytes a container and 4,096 distinct shapes with 65,536 entries in all.
 #[derive(Debug)]
 pub struct Scanner {
     position: u64,
@@ -61,6 +63,8 @@ pub struct Scanner {
     found: Vec<Found>,
     shapes: Vec<ContainerShape>,
     index: HashMap<ContainerShape, u32>,
+    /// Entries of all shapes.
+    entries: usize,
     overflow: bool,
     broken: u32,
 }
@@ -73,6 +77,7 @@ impl Default for Scanner {
             found: Vec::new(),
             shapes: Vec::new(),
             index: HashMap::new(),
+            entries: 0,
             overflow: false,
             broken: 0,
         }
@@ -158,7 +163,10 @@ impl Scanner {
         shape.ptx.dedup();
         let id = match self.index.get(&shape) {
             Some(id) => *id,
-            None if self.shapes.len() < MAX_SHAPES => {
+            None if self.shapes.len() < MAX_SHAPES
+                && self.entries + shape.sass.len() + shape.ptx.len() <= MAX_SHAPE_ENTRIES =>
+            {
+                self.entries += shape.sass.len() + shape.ptx.len();
                 let id = self.shapes.len() as u32;
                 self.shapes.push(shape.clone());
                 self.index.insert(shape, id);

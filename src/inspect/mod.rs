@@ -1,12 +1,20 @@
 //! The content of an image: a bounded walk over its file system, detectors, ELF and fatbinary readers.
 
+pub mod archive;
 pub mod config;
 pub mod content;
+mod decompress;
+mod detect;
 pub mod elf;
 pub mod fatbin;
+mod interest;
+mod packages;
 pub mod tar;
+pub mod walk;
 
 use std::sync::Arc;
+
+use crate::verdict::facts::ImageFacts;
 
 pub use config::Config;
 pub use content::Content;
@@ -18,4 +26,14 @@ pub struct Known {
     pub config: Config,
     /// What a scan kept.
     pub content: Option<Arc<Content>>,
+    /// The content is that of a container that has run: empty driver libraries are where the host's were
+    /// mounted.
+    pub live: bool,
+}
+
+impl Known {
+    /// What the verdict needs to know of it.
+    pub fn facts(&self) -> ImageFacts {
+        detect::facts(&self.config, self.content.as_deref(), self.live)
+    }
 }

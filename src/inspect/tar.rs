@@ -146,6 +146,32 @@ impl Reader {
         matches!(self.state, State::Done)
     }
 
+    /// Bytes of data ahead that say nothing to a reader of names alone: who can seek may pass over them.
+    pub fn ahead(&self) -> u64 {
+        match self.state {
+            State::Data { left, .. } => left,
+            _ => 0,
+        }
+    }
+
+    /// Where in the stream the next byte stands.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Passes over this many bytes of data (at most what is [`Reader::ahead`]).
+    pub fn pass(&mut self, bytes: u64) {
+        if let State::Data { left, padding, .. } = &mut self.state {
+            let bytes = bytes.min(*left);
+            *left -= bytes;
+            self.position += bytes;
+            if *left == 0 {
+                self.state = State::Padding { left: *padding };
+                self.skip_empty_padding();
+            }
+        }
+    }
+
     /// Takes the next bytes of the stream.
     ///
     /// # Errors
@@ -476,7 +502,7 @@ fn checksum_fits(block: &[u8]) -> bool {
 }
 
 /// Without leading slashes and dots, `.` and `..` taken out, control characters replaced.
-fn clean_path(path: &str) -> String {
+pub(super) fn clean_path(path: &str) -> String {
     let mut clean = String::with_capacity(path.len());
     for part in path.split('/').filter(|p| !matches!(*p, "" | "." | "..")) {
         if !clean.is_empty() {

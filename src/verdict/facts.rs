@@ -257,7 +257,7 @@ pub struct CudaLibrary {
 }
 
 /// What a framework was built for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Build {
     /// CUDA of this version, as exactly as its files say; `None`: some CUDA.
     Cuda(Option<Version>),
@@ -266,11 +266,12 @@ pub enum Build {
     /// AMD.
     Rocm(Option<String>),
     /// Its files do not say.
+    #[default]
     Unknown,
 }
 
 /// A framework found in the image.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Framework {
     /// `torch`, `tensorflow`, `jax`, `cupy`, `onnxruntime`…
     pub name: String,
@@ -406,6 +407,8 @@ pub struct ImageFacts {
     pub cudnn: Option<String>,
     /// NCCL.
     pub nccl: Option<String>,
+    /// The Python that the image's command or PATH starts, where there is one.
+    pub python: Option<String>,
     /// Frameworks.
     pub frameworks: Vec<Framework>,
     /// Libraries with device code.

@@ -19,6 +19,7 @@ mod tests;
 
 pub use catalogue::Catalogue;
 pub use finding::{Answer, Finding, Rule, Severity};
+pub use rules::code::is_nvidia_library;
 pub use version::Version;
 
 use effective::LibCuda;

@@ -88,7 +88,7 @@ fn judged<'a>(case: &'a Case<'_>) -> Vec<(Option<&'a Framework>, &'a CudaLibrary
 }
 
 /// NVIDIA's own libraries choose kernels themselves and say nothing of what the program is built for.
-fn is_nvidia_library(path: &str) -> bool {
+pub fn is_nvidia_library(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     [
         "libcublas",
