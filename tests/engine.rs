@@ -16,6 +16,8 @@ mod engine_docker;
 mod engine_life;
 #[path = "engine/engine_rig.rs"]
 mod engine_rig;
+#[path = "engine/engine_scan.rs"]
+mod engine_scan;
 #[path = "engine/host_docker.rs"]
 mod host_docker;
 #[path = "engine/host_stats.rs"]

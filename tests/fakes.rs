@@ -27,6 +27,8 @@ mod engine_faults;
 #[path = "engine/engine_rig.rs"]
 #[allow(dead_code, reason = "support for more tests than those here")]
 mod engine_rig;
+#[path = "fakes/export_faults.rs"]
+mod export_faults;
 #[path = "fakes/gpu_absence.rs"]
 mod gpu_absence;
 #[path = "fakes/gpu_basic.rs"]

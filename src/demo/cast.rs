@@ -103,6 +103,11 @@ pub(super) const ENGINE_VERSION: &str = "28.2.2";
 /// Its API.
 pub(super) const API_VERSION: &str = "1.50";
 
+/// What the machine runs.
+pub(super) const OPERATING_SYSTEM: &str = "Ubuntu 22.04.5 LTS";
+/// The engine's OCI runtimes.
+pub(super) const RUNTIMES: &[&str] = &["io.containerd.runc.v2", "nvidia", "runc"];
+
 const TRAINER_ENV: &[&str] = &[
     "PATH=/opt/conda/bin:/usr/local/nvidia/bin:/usr/local/cuda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "CUDA_VERSION=12.4.1",

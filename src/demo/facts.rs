@@ -5,7 +5,10 @@ use crate::model::{
     ImageId, Mount, Port,
 };
 
-use super::cast::{API_VERSION, Asked, CPUS, ENGINE_VERSION, HOST_MEMORY, HOST_NAME, Role};
+use super::cast::{
+    API_VERSION, Asked, CPUS, ENGINE_VERSION, HOST_MEMORY, HOST_NAME, OPERATING_SYSTEM, RUNTIMES,
+    Role,
+};
 use super::pictures::{PICTURES, Picture};
 use super::random::Dice;
 use super::world::{Cause, Member, T, World};
@@ -24,9 +27,12 @@ pub(super) fn info() -> EngineInfo {
         memory_bytes: Some(HOST_MEMORY),
         cgroup_driver: Some("systemd".into()),
         cgroup_version: Some("2".into()),
-        remote_by_nature: false,
+        platform: Some("linux/amd64".into()),
+        operating_system: Some(OPERATING_SYSTEM.into()),
+        runtimes: RUNTIMES.iter().map(|name| (*name).to_owned()).collect(),
+        default_runtime: Some("runc".into()),
         simulated: true,
-        unreadable_rows: 0,
+        ..EngineInfo::default()
     }
 }
 

@@ -5,7 +5,9 @@ use serde_json::{Map, Value, json};
 use crate::model::{EventKind, HealthState};
 
 use super::DemoEvent;
-use super::cast::{API_VERSION, Asked, CPUS, ENGINE_VERSION, HOST_MEMORY, HOST_NAME, Role};
+use super::cast::{
+    API_VERSION, Asked, CPUS, ENGINE_VERSION, HOST_MEMORY, HOST_NAME, OPERATING_SYSTEM, Role,
+};
 use super::facts::{self, by_age};
 use super::output::rfc3339_nano;
 use super::pictures::{PICTURES, Picture};
@@ -344,7 +346,7 @@ pub(super) fn info(world: &World, t: T) -> Value {
         "PidsLimit": true, "IPv4Forwarding": true, "Debug": false, "NFd": 96, "OomKillDisable": false,
         "NGoroutines": 118, "SystemTime": rfc3339_nano(world.wall(t)), "LoggingDriver": "json-file",
         "CgroupDriver": "systemd", "CgroupVersion": "2", "NEventsListener": 1, "KernelVersion": "5.15.0-143-generic",
-        "OperatingSystem": "Ubuntu 22.04.5 LTS", "OSVersion": "22.04", "OSType": "linux", "Architecture": "x86_64",
+        "OperatingSystem": OPERATING_SYSTEM, "OSVersion": "22.04", "OSType": "linux", "Architecture": "x86_64",
         "NCPU": CPUS, "MemTotal": HOST_MEMORY, "DockerRootDir": "/var/lib/docker", "HttpProxy": "",
         "HttpsProxy": "", "NoProxy": "", "Name": HOST_NAME, "Labels": [], "ExperimentalBuild": false,
         "ServerVersion": ENGINE_VERSION, "DefaultRuntime": "runc", "LiveRestoreEnabled": false,

@@ -14,6 +14,7 @@ use crate::model::{
 use super::error::EngineError;
 use super::grant::{self, Device, DeviceRequest, GrantFacts};
 use super::json::{self, List};
+use super::scan;
 
 /// Longest name, image reference, status or path kept, characters.
 const MAX_NAME: usize = 512;
@@ -74,9 +75,11 @@ struct Labels {
     project: Option<String>,
     #[serde(rename = "com.docker.compose.service", deserialize_with = "json::text")]
     service: Option<String>,
+    #[serde(rename = "midwatch.scan", deserialize_with = "json::text")]
+    scan: Option<String>,
 }
 
-/// Reads the answer of `/containers/json`.
+/// Reads the answer of `/containers/json`. What was made for a scan is no row.
 pub fn list(bytes: &[u8], host: HostId) -> Result<Listing, EngineError> {
     // Anything but a list is no answer: an empty list must never stand for it.
     if bytes.trim_ascii_start().first() != Some(&b'[') {
@@ -89,12 +92,22 @@ pub fn list(bytes: &[u8], host: HostId) -> Result<Listing, EngineError> {
     };
     let mut images = HashSet::new();
     for row in rows.0 {
+        if row.as_ref().is_some_and(Row::is_scan) {
+            continue;
+        }
         match row.and_then(|row| container(row, host, &mut images)) {
             Some(container) => listing.containers.push(container),
             None => listing.unreadable += 1,
         }
     }
     Ok(listing)
+}
+
+impl Row {
+    fn is_scan(&self) -> bool {
+        let state = self.state.as_deref().map(ContainerState::parse);
+        scan::is_scan(self.labels.scan.is_some(), self.command.as_deref(), state)
+    }
 }
 
 fn container(row: Row, host: HostId, images: &mut HashSet<Arc<str>>) -> Option<Container> {

@@ -66,6 +66,11 @@ impl Docker {
         &self.inner.transport
     }
 
+    /// The host that its containers' keys name.
+    pub(super) fn host(&self) -> HostId {
+        self.inner.host
+    }
+
     /// All containers, stopped ones too, and what the answer's head told of the engine.
     pub async fn list(&self) -> Result<(Listing, Answered), EngineError> {
         self.list_path("/containers/json?all=1").await
@@ -114,7 +119,7 @@ impl Docker {
         self.get(&path).await
     }
 
-    async fn get(&self, path: &str) -> Result<Bytes, EngineError> {
+    pub(super) async fn get(&self, path: &str) -> Result<Bytes, EngineError> {
         self.transport()
             .get(path, REQUEST_TIMEOUT, MAX_INSPECT)
             .await
@@ -329,7 +334,7 @@ fn from_bollard(error: &bollard::errors::Error) -> EngineError {
 
 /// A reference as one part of a path: slashes stay (engines route on them), all else that a path may not
 /// hold is percent-encoded.
-fn in_path(text: &str) -> String {
+pub(super) fn in_path(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~:/@+".contains(&byte) {

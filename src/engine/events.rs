@@ -103,6 +103,15 @@ struct Attributes {
     podman_exit_code: Option<i64>,
     #[serde(deserialize_with = "json::text")]
     signal: Option<String>,
+    #[serde(rename = "midwatch.scan", deserialize_with = "json::text")]
+    scan: Option<String>,
+}
+
+/// An event, and whether its container carries a scan's label (which an image may carry, too).
+#[derive(Debug)]
+pub(super) struct Told {
+    pub event: EngineEvent,
+    pub labelled: bool,
 }
 
 /// Cuts the stream into events, wherever its pieces are cut.
@@ -114,20 +123,20 @@ pub(super) struct Cutter {
 impl Cutter {
     /// Takes a piece and gives the events that are whole now; those that mean nothing to us are left out.
     /// An error is text that no engine sends.
-    pub fn push(&mut self, piece: &[u8], host: HostId) -> Result<Vec<EngineEvent>, EngineError> {
+    pub fn push(&mut self, piece: &[u8], host: HostId) -> Result<Vec<Told>, EngineError> {
         self.buffer.extend_from_slice(piece);
         let mut events = Vec::new();
-        let mut read =
+        let mut raws =
             serde_json::Deserializer::from_slice(&self.buffer).into_iter::<json::Object<Raw>>();
         let mut used = 0;
         loop {
-            match read.next() {
+            match raws.next() {
                 None => {
                     used = self.buffer.len();
                     break;
                 }
                 Some(Ok(raw)) => {
-                    used = read.byte_offset();
+                    used = raws.byte_offset();
                     events.extend(raw.0.and_then(|raw| event(raw, host)));
                 }
                 Some(Err(error)) if error.is_eof() => break,
@@ -147,7 +156,15 @@ impl Cutter {
     }
 }
 
-fn event(raw: Raw, host: HostId) -> Option<EngineEvent> {
+fn event(raw: Raw, host: HostId) -> Option<Told> {
+    let labelled = raw.actor.attributes.scan.is_some();
+    Some(Told {
+        event: read(raw, host)?,
+        labelled,
+    })
+}
+
+fn read(raw: Raw, host: HostId) -> Option<EngineEvent> {
     let time = match (raw.time_nano, raw.time) {
         (Some(nano), _) => Timestamp::from_nanosecond(i128::from(nano)).ok()?,
         (None, Some(seconds)) => Timestamp::from_second(seconds).ok()?,
@@ -257,7 +274,7 @@ mod tests {
 
     fn kinds(text: &str) -> Vec<EventKind> {
         let events = Cutter::default().push(text.as_bytes(), HostId(0)).unwrap();
-        events.into_iter().map(|e| e.kind).collect()
+        events.into_iter().map(|e| e.event.kind).collect()
     }
 
     #[test]
@@ -301,6 +318,17 @@ mod tests {
         for (text, want) in cases {
             assert_eq!(kinds(&text), want.into_iter().collect::<Vec<_>>(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_scans_label_is_told() {
+        let labelled = |extra: &str| {
+            let text = line("create", extra);
+            let told = Cutter::default().push(text.as_bytes(), HostId(0)).unwrap();
+            told[0].labelled
+        };
+        assert!(labelled(r#","midwatch.scan":"box-1""#));
+        assert!(!labelled(""));
     }
 
     #[test]

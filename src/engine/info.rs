@@ -1,13 +1,19 @@
 //! Which engine it is: from the head of its first answer, then from `/version` and `/info`. Pure.
 
+use std::collections::BTreeMap;
+
 use hyper::HeaderMap;
 use jiff::Timestamp;
+use serde::de::IgnoredAny;
 
 use crate::model::EngineInfo;
 use crate::model::text::clean;
 
 use super::error::EngineError;
 use super::json::{self, List};
+
+/// Most runtimes and CDI devices that are kept.
+const MOST: usize = 512;
 
 /// What the head of any answer tells: `Server: Docker/20.10.24 (linux)` with `Api-Version: 1.41`;
 /// `Server: Libpod/4.3.1 (linux)` with `Libpod-Api-Version`.
@@ -82,6 +88,10 @@ pub struct Facts {
     memory_bytes: Option<u64>,
     cgroup_driver: Option<String>,
     cgroup_version: Option<String>,
+    platform: Option<String>,
+    operating_system: Option<String>,
+    runtimes: Vec<String>,
+    cdi_devices: Vec<String>,
     /// The OCI runtime of containers that name none.
     pub default_runtime: Option<String>,
 }
@@ -93,6 +103,10 @@ struct Version {
     version: Option<String>,
     #[serde(deserialize_with = "json::text")]
     api_version: Option<String>,
+    #[serde(deserialize_with = "json::text")]
+    os: Option<String>,
+    #[serde(deserialize_with = "json::text")]
+    arch: Option<String>,
     components: List<Component>,
 }
 
@@ -118,6 +132,21 @@ struct Info {
     cgroup_version: Option<String>,
     #[serde(deserialize_with = "json::text")]
     default_runtime: Option<String>,
+    #[serde(deserialize_with = "json::text")]
+    operating_system: Option<String>,
+    #[serde(deserialize_with = "json::object")]
+    runtimes: BTreeMap<String, IgnoredAny>,
+    discovered_devices: List<Discovered>,
+}
+
+/// A device that the engine has found; of API 1.50.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Discovered {
+    #[serde(rename = "Source", deserialize_with = "json::text")]
+    source: Option<String>,
+    #[serde(rename = "ID", deserialize_with = "json::text")]
+    id: Option<String>,
 }
 
 impl Facts {
@@ -126,6 +155,20 @@ impl Facts {
         let version: Version = json::parse(version)?;
         let info: Info = json::parse(info)?;
         let text = |t: Option<String>| t.map(|t| clean(&t, 128)).filter(|t| !t.is_empty());
+        let cdi = info
+            .discovered_devices
+            .iter()
+            .filter(|device| device.source.as_deref() == Some("cdi"));
+        let mut cdi_devices: Vec<String> = cdi
+            .filter_map(|device| text(device.id.clone()))
+            .take(MOST)
+            .collect();
+        cdi_devices.sort();
+        cdi_devices.dedup();
+        let platform = match (text(version.os), text(version.arch)) {
+            (Some(os), Some(arch)) => Some(format!("{os}/{arch}")),
+            _ => None,
+        };
         Ok(Self {
             podman: version
                 .components
@@ -141,6 +184,15 @@ impl Facts {
             memory_bytes: info.mem_total.filter(|n| *n != 0),
             cgroup_driver: text(info.cgroup_driver),
             cgroup_version: text(info.cgroup_version),
+            platform,
+            operating_system: text(info.operating_system),
+            runtimes: info
+                .runtimes
+                .into_keys()
+                .filter_map(|name| text(Some(name)))
+                .take(MOST)
+                .collect(),
+            cdi_devices,
             default_runtime: text(info.default_runtime),
         })
     }
@@ -159,6 +211,11 @@ impl Facts {
         info.memory_bytes = self.memory_bytes;
         info.cgroup_driver.clone_from(&self.cgroup_driver);
         info.cgroup_version.clone_from(&self.cgroup_version);
+        info.platform.clone_from(&self.platform);
+        info.operating_system.clone_from(&self.operating_system);
+        info.runtimes.clone_from(&self.runtimes);
+        info.default_runtime.clone_from(&self.default_runtime);
+        info.cdi_devices.clone_from(&self.cdi_devices);
     }
 }
 
@@ -198,5 +255,54 @@ mod tests {
         assert_eq!(info.host_name.as_deref(), Some("box"));
         assert_eq!(info.cpus, Some(8));
         assert!(Facts::read(b"nonsense", b"{}").is_err());
+    }
+
+    #[test]
+    fn what_gives_containers_their_gpus_is_read() {
+        // As 28.2 with CDI, 20.10, Podman 4.3, and nothing that fits.
+        type Want<'a> = (
+            Option<&'a str>,
+            &'a [&'a str],
+            Option<&'a str>,
+            &'a [&'a str],
+        );
+        let cases: [(&str, &str, Want<'_>); 4] = [
+            (
+                r#"{"Os":"linux","Arch":"amd64"}"#,
+                r#"{"Runtimes":{"runc":{"path":"runc"},"nvidia":{"path":"nvidia-container-runtime","runtimeArgs":[]}},
+                    "DefaultRuntime":"nvidia","DiscoveredDevices":[{"Source":"cdi","ID":"nvidia.com/gpu=all"},
+                    {"Source":"cdi","ID":"nvidia.com/gpu=0"},{"Source":"other","ID":"x"},null,{"Source":"cdi"}]}"#,
+                (
+                    Some("linux/amd64"),
+                    &["nvidia", "runc"],
+                    Some("nvidia"),
+                    &["nvidia.com/gpu=0", "nvidia.com/gpu=all"],
+                ),
+            ),
+            (
+                r#"{"Os":"linux","Arch":"arm64"}"#,
+                r#"{"Runtimes":{"runc":{}},"DefaultRuntime":"runc"}"#,
+                (Some("linux/arm64"), &["runc"], Some("runc"), &[]),
+            ),
+            (
+                r#"{"Os":"linux","Arch":"amd64"}"#,
+                r#"{"Runtimes":{"crun":{"path":"/usr/bin/crun"}},"DefaultRuntime":"crun","DiscoveredDevices":null}"#,
+                (Some("linux/amd64"), &["crun"], Some("crun"), &[]),
+            ),
+            (
+                r#"{"Os":"linux","Arch":3}"#,
+                r#"{"Runtimes":["runc"],"DefaultRuntime":"","DiscoveredDevices":{"a":1}}"#,
+                (None, &[], None, &[]),
+            ),
+        ];
+        for (version, info, (platform, runtimes, default, devices)) in cases {
+            let facts = Facts::read(version.as_bytes(), info.as_bytes()).unwrap();
+            let mut told = EngineInfo::default();
+            facts.apply(&mut told);
+            assert_eq!(told.platform.as_deref(), platform);
+            assert_eq!(told.runtimes, runtimes);
+            assert_eq!(told.default_runtime.as_deref(), default);
+            assert_eq!(told.cdi_devices, devices);
+        }
     }
 }

@@ -4,6 +4,8 @@
 //! one.
 
 pub mod attach;
+mod chunked;
+mod coding;
 mod context;
 mod convert;
 mod docker;
@@ -17,6 +19,7 @@ mod json;
 pub mod logs;
 mod problem;
 mod sampler;
+mod scan;
 mod session;
 pub mod source;
 mod ssh;
@@ -29,6 +32,7 @@ mod upgrade;
 pub use docker::Docker;
 pub use endpoint::{Asked, Env};
 pub use error::EngineError;
+pub use scan::{EXPORT_IDLE, Export, ScanContainer};
 pub use source::{EngineHandle, EngineLanes, SourceConfig};
 
 use crate::model::{
@@ -71,6 +75,72 @@ impl Engine {
     ) -> Result<serde_json::Value, EngineError> {
         match self {
             Self::Docker(docker) => docker.inspect_image_json(image).await,
+        }
+    }
+
+    /// The image of a reference (name, tag, digest, id or the beginning of one) and its inspect as the engine
+    /// gives it; `None` where there is none, also for text that no image can be named with.
+    pub async fn find_image(
+        &self,
+        reference: &str,
+    ) -> Result<Option<(ImageId, serde_json::Value)>, EngineError> {
+        match self {
+            Self::Docker(docker) => docker.find_image(reference).await,
+        }
+    }
+
+    /// The container of a name, an id or the beginning of one, and its inspect as the engine gives it; `None`
+    /// where there is none.
+    pub async fn find_container(
+        &self,
+        name_or_id: &str,
+    ) -> Result<Option<(ContainerKey, serde_json::Value)>, EngineError> {
+        match self {
+            Self::Docker(docker) => docker.find_container(name_or_id).await,
+        }
+    }
+
+    /// Makes a container of an image for reading its file system; it is never started. `platform`
+    /// (`linux/arm64`) picks one of an image of several. A caller that stops waiting leaves none behind.
+    /// Remove it with [`Self::remove_scan_container`].
+    pub async fn create_scan_container(
+        &self,
+        image: &ImageId,
+        platform: Option<&str>,
+    ) -> Result<ScanContainer, EngineError> {
+        match self {
+            Self::Docker(docker) => docker.create_scan_container(image, platform).await,
+        }
+    }
+
+    /// The container's file system as a tar stream, over a connection of its own; running or not.
+    pub async fn export(&self, key: ContainerKey) -> Result<Export, EngineError> {
+        self.export_within(key, EXPORT_IDLE).await
+    }
+
+    /// As [`Self::export`], with the longest silence that is borne.
+    pub async fn export_within(
+        &self,
+        key: ContainerKey,
+        idle: std::time::Duration,
+    ) -> Result<Export, EngineError> {
+        match self {
+            Self::Docker(docker) => docker.export(key, idle).await,
+        }
+    }
+
+    /// Removes a container that was made for a scan, with its volumes. One that is gone already is fine.
+    pub async fn remove_scan_container(&self, key: ContainerKey) -> Result<(), EngineError> {
+        match self {
+            Self::Docker(docker) => docker.remove_scan_container(key).await,
+        }
+    }
+
+    /// Removes what scans of this machine left behind whose process is gone; those of living processes and
+    /// of other machines stay. Says how many were removed.
+    pub async fn sweep_scan_containers(&self) -> Result<usize, EngineError> {
+        match self {
+            Self::Docker(docker) => docker.sweep_scan_containers().await,
         }
     }
 

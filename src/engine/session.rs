@@ -13,14 +13,14 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::model::{
-    Container, ContainerDetail, ContainerKey, ContainerState, EngineEvent, EngineInfo, EngineNews,
-    EventKind, HostId, Image,
+    Container, ContainerDetail, ContainerKey, ContainerState, EngineInfo, EngineNews, EventKind,
+    HostId, Image,
 };
 
 use super::convert::Listing;
 use super::docker::Docker;
 use super::error::EngineError;
-use super::events::{self, Cutter};
+use super::events::{self, Cutter, Told};
 use super::info::{Answered, Facts};
 use super::source::Shared;
 use super::transport::{self, REQUEST_TIMEOUT};
@@ -512,9 +512,17 @@ impl<'a> Session<'a> {
         self.tell(EngineNews::Inspected(key, detail));
     }
 
-    fn event(&mut self, event: EngineEvent) {
+    fn event(&mut self, told: Told) {
+        let Told { event, labelled } = told;
         let replayed = self.replay_until.is_some_and(|until| event.time <= until);
         self.memory.last_event = self.memory.last_event.max(Some(event.time));
+        // A scan's container is never a row: it comes and goes without a word.
+        if labelled
+            && matches!(event.kind, EventKind::Create | EventKind::Destroy)
+            && !(event.container).is_some_and(|key| self.rows.contains_key(&key))
+        {
+            return;
+        }
         match (event.container, &event.kind) {
             (None, _) => {
                 if self.memory.images {

@@ -13,6 +13,7 @@ mod report;
 mod rounds;
 mod signal;
 mod source;
+mod toolkit;
 mod users;
 
 pub use cgroup::{CgroupFiles, Reading};
@@ -22,4 +23,5 @@ pub use procfs::{Procfs, Stat};
 pub use rounds::{Containers, Processes};
 pub use signal::signal_process;
 pub use source::{HostConfig, HostHandle, HostLanes, HostTargets, start};
+pub use toolkit::Toolkit;
 pub use users::Users;

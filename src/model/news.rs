@@ -51,6 +51,10 @@ pub struct EngineEvent {
 }
 
 /// News of the engine, in order.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the largest is told a few times a connection, and news is taken at once"
+)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum EngineNews {
     /// Something is being tried.

@@ -51,6 +51,16 @@ pub struct EngineInfo {
     pub cgroup_driver: Option<String>,
     /// `1` or `2`.
     pub cgroup_version: Option<String>,
+    /// The platform of the engine's machine in Go's words (`linux/amd64`), from `/version`.
+    pub platform: Option<String>,
+    /// What its machine runs (`Ubuntu 22.04.5 LTS`, `Docker Desktop`), from `/info`.
+    pub operating_system: Option<String>,
+    /// Names of the OCI runtimes it knows (`runc`, `nvidia`), in order, from `/info`.
+    pub runtimes: Vec<String>,
+    /// The OCI runtime of containers that name none.
+    pub default_runtime: Option<String>,
+    /// CDI devices it has found (`nvidia.com/gpu=0`), in order; engines before API 1.50 tell none.
+    pub cdi_devices: Vec<String>,
     /// Whether the endpoint may be on another machine by its nature (tcp, ssh).
     pub remote_by_nature: bool,
     /// Whether the engine is midwatch's own simulated one.

@@ -289,9 +289,7 @@ pub fn engine() -> EngineInfo {
         memory_bytes: Some(512 * GIB),
         cgroup_driver: Some("systemd".into()),
         cgroup_version: Some("2".into()),
-        remote_by_nature: false,
-        simulated: false,
-        unreadable_rows: 0,
+        ..EngineInfo::default()
     }
 }
 

@@ -32,6 +32,20 @@ fn a_row_is_read_whole() {
 }
 
 #[test]
+fn a_scans_container_is_no_row_and_a_label_alone_hides_nothing() {
+    let row = |command: &str, state: &str| {
+        format!(
+            r#"[{{"Id":"{ID}","Command":"{command}","State":"{state}","Labels":{{"midwatch.scan":"box-1"}}}}]"#
+        )
+    };
+    let listing = rows(&row("midwatch-scan", "created"));
+    assert_eq!((listing.containers.len(), listing.unreadable), (0, 0));
+    for (command, state) in [("midwatch-scan", "running"), ("python", "created")] {
+        assert_eq!(rows(&row(command, state)).containers.len(), 1);
+    }
+}
+
+#[test]
 fn absent_null_and_strange_fields_never_lose_a_row() {
     let bad = [
         format!(r#"{{"Id":"{ID}"}}"#),

@@ -3,7 +3,6 @@
 //! News goes into a [`LogLane`]; nothing here waits for the screen. The logs endpoint may be read slowly
 //! without harm (the engine reads its own files), an attach stream may not: see [`super::attach`].
 
-mod chunked;
 mod follow;
 mod page;
 mod request;

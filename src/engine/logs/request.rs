@@ -7,11 +7,10 @@ use hyper::Request;
 use jiff::Timestamp;
 use tokio::io::AsyncReadExt;
 
+use crate::engine::coding::Coding;
 use crate::engine::transport::{REQUEST_TIMEOUT, Upgraded};
 use crate::engine::{Docker, Engine, EngineError};
 use crate::model::{ContainerDetail, ContainerKey};
-
-use super::chunked::Chunked;
 
 /// A quiet stream is asked after by a ping this often.
 const QUIET: Duration = Duration::from_secs(20);
@@ -68,18 +67,11 @@ impl LogEngine {
         let request = Request::get(path)
             .body(Full::default())
             .map_err(|e| EngineError::Protocol(e.to_string()))?;
-        // The connection itself, not a body cut into its chunks: see `chunked`.
+        // The connection itself, not a body cut into its chunks: see `coding`.
         let (head, stream) = self.docker.transport().upgrade(request, deadline).await?;
-        let coding = match head.headers.get(hyper::header::TRANSFER_ENCODING) {
-            Some(_) => Coding::Chunked(Chunked::new()),
-            None => match length(&head.headers) {
-                Some(left) => Coding::Length(left),
-                None => Coding::Close,
-            },
-        };
         Ok(Body {
             stream,
-            coding,
+            coding: Coding::of(&head.headers),
             buffer: vec![0; READ],
             content: Vec::new(),
             engine: self.clone(),
@@ -124,24 +116,6 @@ impl LogEngine {
     }
 }
 
-fn length(headers: &hyper::HeaderMap) -> Option<u64> {
-    headers
-        .get(hyper::header::CONTENT_LENGTH)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()
-}
-
-/// How a body's end is told.
-enum Coding {
-    Chunked(Chunked),
-    /// So many bytes are to come.
-    Length(u64),
-    /// With the connection.
-    Close,
-}
-
 /// The body of an answer.
 pub(super) struct Body {
     stream: Upgraded,
@@ -157,7 +131,7 @@ impl Body {
     pub async fn next(&mut self) -> Option<Result<&[u8], EngineError>> {
         self.content.clear();
         loop {
-            if self.is_over() {
+            if self.coding.is_over() {
                 return None;
             }
             let read = tokio::time::timeout(QUIET, self.stream.read(&mut self.buffer)).await;
@@ -187,37 +161,10 @@ impl Body {
         self.next().now_or_never().flatten()
     }
 
-    fn is_over(&self) -> bool {
-        match &self.coding {
-            Coding::Chunked(chunked) => chunked.is_done(),
-            Coding::Length(left) => *left == 0,
-            Coding::Close => false,
-        }
-    }
-
     /// Takes what was read into the content; a connection's end that is not the body's is an error.
     fn take(&mut self, count: usize) -> Result<(), EngineError> {
         let bytes = self.buffer.get(..count).unwrap_or_default();
-        match &mut self.coding {
-            _ if count == 0 => match self.coding {
-                Coding::Close => Ok(()),
-                _ => Err(EngineError::Gone("cut in the middle of an answer".into())),
-            },
-            Coding::Chunked(chunked) => chunked
-                .push(bytes, &mut self.content)
-                .map_err(|error| EngineError::Protocol(error.to_string())),
-            Coding::Length(left) => {
-                let take = usize::try_from(*left).unwrap_or(usize::MAX).min(count);
-                *left -= take as u64;
-                self.content
-                    .extend_from_slice(bytes.get(..take).unwrap_or_default());
-                Ok(())
-            }
-            Coding::Close => {
-                self.content.extend_from_slice(bytes);
-                Ok(())
-            }
-        }
+        self.coding.take(bytes, &mut self.content)
     }
 }
 

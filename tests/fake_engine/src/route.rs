@@ -42,6 +42,8 @@ pub enum Route {
     Stats(String),
     /// `/containers/ID/logs`.
     Logs(String),
+    /// `/containers/ID/export`.
+    Export(String),
     /// `/containers/ID/attach`.
     Attach(String),
     /// `/containers/ID/exec`.
@@ -84,6 +86,7 @@ pub fn route(request: &Request) -> Route {
         ("GET", ["containers", id, "json"]) => Route::Inspect((*id).to_owned()),
         ("GET", ["containers", id, "stats"]) => Route::Stats((*id).to_owned()),
         ("GET", ["containers", id, "logs"]) => Route::Logs((*id).to_owned()),
+        ("GET", ["containers", id, "export"]) => Route::Export((*id).to_owned()),
         ("POST", ["containers", id, "attach"]) => Route::Attach((*id).to_owned()),
         ("POST", ["containers", id, "exec"]) => Route::ExecCreate((*id).to_owned()),
         ("POST", ["exec", id, "start"]) => Route::ExecStart((*id).to_owned()),

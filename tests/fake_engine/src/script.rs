@@ -386,6 +386,18 @@ fn logs(c: &Boxed, follow: bool, timestamps: bool) -> Reply {
     }
 }
 
+/// A file system: a megabyte of zeros, which is a tar without an entry.
+fn export() -> Reply {
+    let mut left = 16;
+    Reply::Stream(Box::new(move |_: &[u8], _: bool| {
+        if left == 0 {
+            return Step::End;
+        }
+        left -= 1;
+        Step::Data(vec![0; 64 * 1024])
+    }))
+}
+
 impl Backend for Script {
     fn reply(&self, request: &Request) -> Reply {
         let one = |name: &str, answer: &dyn Fn(&Boxed) -> Reply| match self.find(name) {
@@ -413,6 +425,7 @@ impl Backend for Script {
             Route::Logs(name) => one(&name, &|c| {
                 logs(c, request.flag("follow"), request.flag("timestamps"))
             }),
+            Route::Export(name) => one(&name, &|_| export()),
             Route::Attach(name) => one(&name, &|c| match logs(c, true, false) {
                 Reply::Stream(source) => Reply::Upgrade(source),
                 other => other,

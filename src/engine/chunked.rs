@@ -1,7 +1,8 @@
 //! HTTP's chunked coding (RFC 9112, 7.1), taken off by hand.
 //!
-//! An engine sends each log line as a chunk of its own. An HTTP library hands over each chunk by itself,
-//! which costs more than the line; here a read of many chunks is one piece of work.
+//! An engine sends each log line, and each 32 KiB of a file system, as a chunk of its own. An HTTP library
+//! hands over each chunk by itself, which costs more than the line; here a read of many chunks is one piece
+//! of work.
 
 /// Longest line of a chunk's size and extensions, and of a trailer, in bytes.
 const MAX_LINE: usize = 4096;
