@@ -78,10 +78,8 @@ fn torch(version: &str, cuda: &str, sass: &[u32], ptx: &[(u32, (u32, u32))]) -> 
             on_path: Some(true),
             library: Some(path.into()),
             libraries: vec![path.into()],
-            missing: Vec::new(),
-            jits_ptx: false,
             uses_shm: true,
-            alternatives: Vec::new(),
+            ..Framework::default()
         }],
         libraries: vec![library(path, sass, ptx)],
         libc: Some(Libc::Glibc(None)),

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::cuda::so_version;
-use super::missing;
 use super::python::{Site, site_of};
 use super::tree::{Tree, join};
+use super::{missing, shadowed};
 use crate::inspect::interest::{file_name, parent};
-use crate::verdict::facts::{Build, Framework, Runtime};
+use crate::verdict::facts::{Build, Framework, Runtime, is_nvidia_library};
 use crate::verdict::{Catalogue, Version};
 
 /// What the detectors of frameworks look at.
@@ -180,6 +180,7 @@ fn in_site(scene: &Scene<'_>, site: &Site, known: &Known) -> Option<Framework> {
         library: main.map(|path| format!("/{path}")),
         libraries: libraries.iter().map(|path| format!("/{path}")).collect(),
         missing: Vec::new(),
+        shadowed: Vec::new(),
         jits_ptx: false,
         uses_shm: known.uses_shm,
         alternatives: Vec::new(),
@@ -201,6 +202,7 @@ fn in_site(scene: &Scene<'_>, site: &Site, known: &Known) -> Option<Framework> {
         _ => framework.build = built(scene, &libraries, &site.folder),
     }
     missing::fill(&mut framework, scene, &site.folder);
+    shadowed::fill(&mut framework, scene, site);
     Some(framework)
 }
 
@@ -504,7 +506,7 @@ fn others(scene: &Scene<'_>, site: &Site) -> Vec<Framework> {
         let inner = path
             .get(site_of(path).map_or(0, str::len) + 1..)
             .unwrap_or("");
-        let nvidias = crate::verdict::is_nvidia_library(path);
+        let nvidias = is_nvidia_library(path);
         if !own || nvidias || known(inner) || (elf.code.containers() == 0 && !elf.hip) {
             continue;
         }
@@ -573,7 +575,7 @@ fn programs(scene: &Scene<'_>, claimed: &[Framework]) -> Vec<Framework> {
             && !path.starts_with("usr/local/cuda")
             && !path.starts_with("opt/nvidia/nsight")
             && !is_claimed(path)
-            && !crate::verdict::is_nvidia_library(path);
+            && !is_nvidia_library(path);
         if own {
             folders.entry(parent(path)).or_default().push(path);
         }

@@ -4,6 +4,7 @@ mod cuda;
 mod frameworks;
 mod missing;
 mod python;
+mod shadowed;
 mod tree;
 
 use super::config::Config;
