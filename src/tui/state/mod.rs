@@ -8,6 +8,7 @@ pub(crate) mod layers;
 pub(crate) mod list;
 mod lost;
 mod order;
+mod place;
 pub(crate) mod processes;
 pub(crate) mod strip;
 pub(crate) mod top;
@@ -26,6 +27,8 @@ use crate::tui::preferences::Preferences;
 use crate::tui::views::Regions;
 use crate::tui::views::layout::{self, Layout};
 use crate::watch::World;
+
+pub use place::{Focus, Page, Tab};
 
 use columns::Column;
 use images::Images;
@@ -78,86 +81,6 @@ impl StateConfig {
             time_zone: TimeZone::UTC,
             mouse: false,
             size: (80, 24),
-        }
-    }
-}
-
-/// Which page is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Page {
-    /// Containers.
-    Containers,
-    /// GPUs.
-    Gpus,
-    /// Images.
-    Images,
-}
-
-/// Which panel has the keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Focus {
-    /// The page's list.
-    List,
-    /// The details below or beside it.
-    Details,
-}
-
-/// A tab of the details.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tab {
-    /// The last hour.
-    Charts,
-    /// The log (of a container).
-    Logs,
-    /// GPU processes.
-    Processes,
-    /// Inspect's JSON.
-    Inspect,
-    /// The environment.
-    Env,
-    /// A GPU's every fact.
-    Facts,
-    /// Who holds how much.
-    Users,
-    /// Xid events.
-    Xids,
-}
-
-impl Tab {
-    /// Its title.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Charts => "Charts",
-            Self::Logs => "Logs",
-            Self::Processes => "Processes",
-            Self::Inspect => "Inspect",
-            Self::Env => "Env",
-            Self::Facts => "Facts",
-            Self::Users => "Users",
-            Self::Xids => "Xid events",
-        }
-    }
-}
-
-impl Page {
-    /// The tabs of its details.
-    pub fn tabs(self) -> &'static [Tab] {
-        match self {
-            Self::Containers => &[
-                Tab::Charts,
-                Tab::Logs,
-                Tab::Processes,
-                Tab::Inspect,
-                Tab::Env,
-            ],
-            Self::Gpus => &[
-                Tab::Processes,
-                Tab::Charts,
-                Tab::Facts,
-                Tab::Users,
-                Tab::Xids,
-            ],
-            Self::Images => &[Tab::Inspect, Tab::Env],
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::tui::Action;
 use crate::tui::keymap::Mode;
 use crate::tui::state::layers::Layer;
 use crate::tui::state::{Focus, Page, State, Tab};
-use crate::tui::widgets::{Paint, Tone, width};
+use crate::tui::widgets::{Paint, Tone, split, width};
 
 pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, regions: &mut Regions) {
     let area = layout.footer;
@@ -195,28 +195,4 @@ fn toasts(state: &State, paint: &mut Paint<'_>, footer: Rect) {
             rest = after;
         }
     }
-}
-
-/// The part of a text that fits, cut at a space where there is one, and the rest.
-pub(super) fn split(text: &str, room: u16) -> (&str, &str) {
-    if width(text) <= room {
-        return (text, "");
-    }
-    let mut used = 0;
-    let mut cut = 0;
-    let mut space = None;
-    for (place, c) in text.char_indices() {
-        let mut bytes = [0u8; 4];
-        used += width(c.encode_utf8(&mut bytes));
-        if used > room {
-            break;
-        }
-        cut = place + c.len_utf8();
-        if c == ' ' {
-            space = Some(place);
-        }
-    }
-    let at = space.filter(|s| *s > cut / 2).unwrap_or(cut);
-    let (line, rest) = text.split_at_checked(at).unwrap_or((text, ""));
-    (line, rest.trim_start())
 }
