@@ -29,6 +29,8 @@ pub enum Tab {
     Logs,
     /// GPU processes.
     Processes,
+    /// Whether it runs on this host.
+    Verdict,
     /// Inspect's JSON.
     Inspect,
     /// The environment.
@@ -48,6 +50,7 @@ impl Tab {
             Self::Charts => "Charts",
             Self::Logs => "Logs",
             Self::Processes => "Processes",
+            Self::Verdict => "Verdict",
             Self::Inspect => "Inspect",
             Self::Env => "Env",
             Self::Facts => "Facts",
@@ -65,6 +68,7 @@ impl Page {
                 Tab::Charts,
                 Tab::Logs,
                 Tab::Processes,
+                Tab::Verdict,
                 Tab::Inspect,
                 Tab::Env,
             ],
@@ -75,7 +79,7 @@ impl Page {
                 Tab::Users,
                 Tab::Xids,
             ],
-            Self::Images => &[Tab::Inspect, Tab::Env],
+            Self::Images => &[Tab::Verdict, Tab::Inspect, Tab::Env],
         }
     }
 }
