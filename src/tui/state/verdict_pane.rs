@@ -90,7 +90,7 @@ impl Pane {
         let known = match &knowledge {
             Knowledge::Known(known) => known,
             other => {
-                unknown(source, other, out);
+                unknown(source, other, image, out);
                 checks(source, container, image, None, out);
                 return;
             }
@@ -169,13 +169,15 @@ fn short_id(id: &str) -> &str {
     id.get(..12).unwrap_or(id)
 }
 
-fn unknown(source: &Source<'_>, knowledge: &Knowledge, out: &mut Paragraphs) {
+fn unknown(source: &Source<'_>, knowledge: &Knowledge, image: &ImageId, out: &mut Paragraphs) {
     match knowledge {
         Knowledge::Failed(why) => {
             out.begin(2, Tone::Dim, "?")
                 .text(Tone::Strong, "cannot be told: ")
                 .text(Tone::Bad, why);
-            if source.verdicts.checks.is_idle() {
+            // A failed check says itself how to try again.
+            let checks = &source.verdicts.checks;
+            if checks.is_idle() && checks.failure(&Subject::Image(image.clone())).is_none() {
                 out.begin(2, Tone::Dim, "")
                     .whole(Tone::Key, source.check)
                     .text(Tone::Dim, " tries again");

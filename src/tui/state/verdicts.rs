@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::check::Subject;
 use crate::inspect::Known;
@@ -15,6 +16,9 @@ use crate::watch::World;
 
 use super::checks::{Checks, Stage};
 use super::judging::{Given, HostBasis, facts, host_facts, of_container};
+
+/// Containers are looked through at most this often while nothing says that one of them changed.
+const LOOK: Duration = Duration::from_secs(3);
 
 /// Configurations that are asked for at once.
 const AT_ONCE: usize = 4;
@@ -140,6 +144,10 @@ pub struct Verdicts {
     asked: usize,
     /// The engine answered when it was last looked at.
     up: bool,
+    /// When the containers are looked through again, and what was the case when they last were: their number,
+    /// what is known, the host.
+    look_at: Duration,
+    looked: (usize, u64, u64),
     /// How facts are made of what is known.
     pub derive: fn(&Known) -> ImageFacts,
 }
@@ -158,6 +166,8 @@ impl Default for Verdicts {
             unknown: BTreeSet::new(),
             asked: 0,
             up: false,
+            look_at: Duration::ZERO,
+            looked: (0, 0, 0),
             derive: facts,
         }
     }
@@ -181,8 +191,18 @@ impl Verdicts {
         }
         self.up = up;
         self.judge_images();
-        self.judge_containers(world);
-        self.forget(world);
+        let looked = (world.rows.len(), self.known_changes, self.host_changes);
+        if self.looked != looked || now.mono >= self.look_at {
+            self.looked = looked;
+            self.look_at = now.mono + LOOK;
+            self.judge_containers(world);
+            self.forget(world);
+        }
+    }
+
+    /// Something about the containers or what they were given may have changed.
+    pub fn look_again(&mut self) {
+        self.look_at = Duration::ZERO;
     }
 
     fn judge_images(&mut self) {
@@ -354,6 +374,7 @@ impl Verdicts {
                 if let Some(entry) = self.containers.get_mut(key) {
                     entry.own = Some((known, now));
                     entry.seen = 0;
+                    self.look_at = Duration::ZERO;
                     self.changes += 1;
                 }
             }

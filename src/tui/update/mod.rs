@@ -61,6 +61,9 @@ pub fn update(state: &mut State, event: Event, now: Stamp) -> Vec<Effect> {
             if !changes.visible {
                 return effects;
             }
+            if changes.targets {
+                state.verdicts.look_again();
+            }
             state.touch();
         }
         Event::Outcome(outcome) => {
