@@ -507,3 +507,45 @@ pub fn severity_mark(severity: Severity) -> (&'static str, Tone) {
         Severity::Info => ("·", Tone::Text),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::{Finding, Version};
+
+    fn badge(answer: Answer, rule: Option<u16>, needs: Option<&str>) -> (String, Tone, u8) {
+        let findings = rule.map(|rule| Finding::new(rule, Severity::Error, "x"));
+        let badge = Badge::of(&Verdict {
+            answer,
+            findings: findings.into_iter().collect(),
+            unknown: Vec::new(),
+            needs: needs.and_then(Version::parse),
+        });
+        assert!(crate::tui::widgets::width(&badge.text) <= 8);
+        (badge.text, badge.tone, badge.rank)
+    }
+
+    #[test]
+    fn a_badge_says_it_in_seven_columns() {
+        let cases = [
+            (Answer::Fails, Some(102), Some("13.0"), "✘ MW102", 0),
+            (Answer::Limited, Some(103), Some("12.8.1"), "~ 12.8", 1),
+            (Answer::Limited, Some(301), None, "~ MW301", 1),
+            (Answer::Unknown, None, Some("12.4"), "?", 2),
+            (Answer::Works, None, Some("12.4.127"), "✔ 12.4", 3),
+            (Answer::Works, None, None, "✔", 3),
+            (Answer::NoCuda, None, None, "—", 4),
+            // The host's fault is no image's.
+            (Answer::Fails, Some(401), Some("12.4"), "?", 2),
+        ];
+        for (answer, rule, needs, text, rank) in cases {
+            let (shown, _, ranked) = badge(answer, rule, needs);
+            assert_eq!(
+                (shown.as_str(), ranked),
+                (text, rank),
+                "{answer:?} {rule:?}"
+            );
+        }
+        assert_eq!(badge(Answer::Fails, Some(401), None).1, Tone::Dim);
+    }
+}

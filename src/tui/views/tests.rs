@@ -527,3 +527,23 @@ fn the_verdict_tab() {
         state
     });
 }
+
+#[test]
+fn an_engine_that_gives_no_gpus_is_said_at_the_top() {
+    let mut state = judged(140, 40);
+    let host = crate::verdict::facts::HostFacts {
+        no_gpu_runtime: Some("could not select device driver \u{1b}[31mwith".into()),
+        ..Default::default()
+    };
+    state.top.no_runtime(&host);
+    let columns = state.ui.size.0;
+    let State {
+        top, world, config, ..
+    } = &mut state;
+    top.rebuild(world, config, at(401), columns, false);
+    let text = screen(&state);
+    assert!(
+        text.contains("this engine cannot give GPUs to containers (MW401): could not select"),
+        "{text}"
+    );
+}
