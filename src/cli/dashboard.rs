@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
@@ -22,6 +23,10 @@ use super::{Exit, complain, lists};
 
 /// Outcomes of effects that wait for the loop: as many as a user can ask for.
 const OUTCOMES: usize = 64 << 10;
+
+/// How long the end waits for checks to take away what they made on the engine. What is left then is swept at
+/// the next start.
+const LAST_CHECKS: Duration = Duration::from_secs(3);
 
 /// Runs the dashboard until it ends.
 ///
@@ -78,6 +83,7 @@ pub fn run(global: &GlobalArgs) -> Result<Exit, Problem> {
                 remedy: "`midwatch ps` and `midwatch gpus` print without a terminal".to_owned(),
             }
         })?;
+    runner.end_checks(LAST_CHECKS);
     trace.count(Kind::Frame, "frames", stats.frames);
     trace.count(Kind::Frame, "bytes", stats.bytes);
     Ok(Exit::Ended(reason.code()))

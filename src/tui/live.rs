@@ -9,14 +9,18 @@ use futures_util::future::BoxFuture;
 use super::event::Event;
 use super::run::Feed;
 use super::runner::{Backend, ShellStream};
+use crate::check::{Cancel, Progress, Subject};
 use crate::engine::Engine;
 use crate::engine::exec::{Exec, TerminalSize};
 use crate::engine::logs::{LogService, LogSetup};
+use crate::inspect::Known;
 use crate::lanes::Waker;
 use crate::logs::{LogCommand, LogLane};
-use crate::model::{ContainerKey, EngineNews, ProcKey, Signal, Stamp};
+use crate::model::{ContainerKey, EngineNews, ImageId, ProcKey, Signal, Stamp};
 use crate::trace::{Kind, Trace};
 use crate::watch::{Changes, Control, Watch, World};
+
+const NOT_YET: &str = "images are not looked into yet";
 
 /// What effects may ask for.
 pub struct Services {
@@ -87,6 +91,19 @@ impl Backend for Services {
 
     fn resume_logs(&self) {
         self.logs.resume();
+    }
+
+    fn know(&self, _image: ImageId) -> BoxFuture<'static, Result<Arc<Known>, String>> {
+        std::future::ready(Err(NOT_YET.to_owned())).boxed()
+    }
+
+    fn check(
+        &self,
+        _subject: Subject,
+        _progress: Box<dyn Fn(Progress) + Send + Sync>,
+        _cancel: Cancel,
+    ) -> BoxFuture<'static, Result<Arc<Known>, String>> {
+        std::future::ready(Err(NOT_YET.to_owned())).boxed()
     }
 
     fn open_shell(
