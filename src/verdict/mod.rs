@@ -7,8 +7,11 @@
 pub mod catalogue;
 pub mod device;
 pub mod effective;
+pub mod explain;
 pub mod facts;
 pub mod finding;
+pub mod hypothetical;
+pub mod matrix;
 pub mod need;
 mod notes;
 mod places;
@@ -161,7 +164,7 @@ fn with_library(image: &ImageFacts, host: &HostFacts, libcuda: LibCuda<'_>) -> V
         some_gpus_only(host, &mut out);
     }
     out.found
-        .sort_by_key(|f| (std::cmp::Reverse(f.severity), rank(f.rule)));
+        .sort_by_key(|f| (std::cmp::Reverse(f.severity), rank(f)));
     let needs = case.needs.iter().map(|n| n.cuda.clone()).max();
     Verdict {
         answer: answer(&case, &mut out),
@@ -172,10 +175,14 @@ fn with_library(image: &ImageFacts, host: &HostFacts, libcuda: LibCuda<'_>) -> V
     }
 }
 
-fn rank(rule: Rule) -> usize {
+fn rank(finding: &Finding) -> usize {
+    // How much of a library serves the GPU is a remark, no cause.
+    if finding.severity == Severity::Info && finding.rule == Rule(201) {
+        return ROOT_CAUSE.len();
+    }
     ROOT_CAUSE
         .iter()
-        .position(|code| *code == rule.0)
+        .position(|code| *code == finding.rule.0)
         .unwrap_or(ROOT_CAUSE.len())
 }
 

@@ -197,7 +197,7 @@ fn unsupported(case: &Case<'_>, compat: &Compat, driver: &Version, gpus: Vec<Str
     let finding = Finding::new(
         105,
         Severity::Error,
-        format!("only the image's compat library could carry it, and it is not supported on this host ({})", case.driver_text()),
+        format!("only the image's compat library could carry it, and it is not supported on this host: {}", case.driver_text()),
     )
     .because(format!("{} (driver {})", compat.path, compat.driver))
     .because(why)
