@@ -2,7 +2,7 @@
 //! from the engine and the container toolkit. Pure: everything is handed in.
 
 use crate::host::Toolkit;
-use crate::model::{DriverStatus, EngineInfo, Gpu, GpuKey, GpuSnapshot, GpuState};
+use crate::model::{DriverStatus, EngineInfo, Gpu, GpuSnapshot, GpuState};
 use crate::verdict::Version;
 use crate::verdict::facts::{HostFacts, HostGpu, Injection};
 
@@ -57,21 +57,6 @@ pub fn facts(from: &Sources<'_>) -> HostFacts {
     host
 }
 
-/// Those of the host's GPUs that a container was given; of a MIG instance its card.
-#[must_use]
-pub fn only(mut host: HostFacts, snapshot: &GpuSnapshot, given: &[GpuKey]) -> HostFacts {
-    let is_given = |id: &str| {
-        snapshot.gpus.iter().any(|gpu| {
-            gpu.key.uuid.as_str() == id
-                && given.iter().any(|key| {
-                    *key == gpu.key || gpu.mig_instances.iter().any(|mig| mig.key == *key)
-                })
-        })
-    };
-    host.gpus.retain(|gpu| is_given(&gpu.id));
-    host
-}
-
 /// Whether the engine's containers are taken to run on this machine before a container of it was found here:
 /// a local socket whose engine gives this machine's name. A socket that is forwarded gives another.
 pub fn looks_local(engine: &EngineInfo, host_name: &str) -> bool {
@@ -81,16 +66,6 @@ pub fn looks_local(engine: &EngineInfo, host_name: &str) -> bool {
                 .host_name
                 .as_deref()
                 .is_some_and(|name| !name.is_empty() && name == host_name))
-}
-
-/// What the simulated machine has installed.
-pub fn simulated_toolkit() -> Toolkit {
-    Toolkit {
-        version: Some("1.17.8".to_owned()),
-        mode: Some("auto".to_owned()),
-        hook: true,
-        ..Toolkit::default()
-    }
 }
 
 fn this_platform() -> String {

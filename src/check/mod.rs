@@ -1,6 +1,7 @@
 //! The check of an image or container: its facts from the engine, the cache or a scan, judged for a host.
 
 pub mod host;
+pub mod judged;
 mod scan;
 pub mod subject;
 

@@ -10,7 +10,6 @@ use crate::inspect::cache::Cache;
 use crate::inspect::{Config, Known};
 use crate::join::{JoinInput, join};
 use crate::model::{Container, ContainerKey, GpuKey, GpuSnapshot};
-use crate::verdict::facts::LaunchFacts;
 
 use super::scan::{ScanError, known};
 use super::{Cancel, Progress, Subject, Told};
@@ -35,10 +34,7 @@ pub struct Launched {
     pub key: ContainerKey,
     /// Its configuration: the image's with the launch's over it.
     pub config: Config,
-    /// What its launch adds.
-    pub facts: LaunchFacts,
-    /// Whether a device request, a CDI device or the nvidia runtime grants it GPUs; which it is given shows
-    /// with NVML's picture ([`given`]).
+    /// Its row with its details; which GPUs it is given shows with NVML's picture ([`given`]).
     pub container: Option<Container>,
 }
 
@@ -91,10 +87,6 @@ async fn launched(
         None => Config::default(),
     };
     let detail = engine.inspect(key).await?;
-    let facts = LaunchFacts {
-        grants_gpus: detail.grant.is_some(),
-        shm_bytes: detail.shm_size_bytes,
-    };
     let mut container = engine.list().await?.into_iter().find(|c| c.key == key);
     if let Some(container) = &mut container {
         container.detail = Some(Box::new(detail));
@@ -102,7 +94,6 @@ async fn launched(
     Ok(Launched {
         key,
         config: base.of_container(json),
-        facts,
         container,
     })
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use crate::inspect::cache::Cache;
 use crate::lanes::{Queue, Waker};
 use crate::logs::Limits;
 use crate::model::{HostId, Problem, Stamp};
@@ -65,8 +66,14 @@ pub fn run(global: &GlobalArgs) -> Result<Exit, Problem> {
     let kept = config::preferences_path(global.data_dir.as_deref());
     let state = State::new(state_config(global, &config, kept.as_ref()), Stamp::now());
     let runtime = watch.runtime().clone();
-    let (services, mut feed) =
-        Services::new(watch, global.procfs.clone(), waker.clone(), trace.clone());
+    let (services, mut feed) = Services::new(
+        watch,
+        global.procfs.clone(),
+        Cache::usual(global.data_dir.as_deref()),
+        config.read_only,
+        waker.clone(),
+        trace.clone(),
+    );
     let runner = Runner::new(
         Arc::new(services),
         runtime,

@@ -2,51 +2,38 @@
 
 use std::sync::Arc;
 
+use crate::check::{self, judged};
+use crate::host::Toolkit;
 use crate::inspect::Known;
 use crate::join::{ContainerGpus, GpuRef};
-use crate::model::{ComputeCapability, ContainerDetail, DriverStatus, GpuGrant, GpuKey};
-use crate::verdict::facts::{HostFacts, HostGpu, ImageFacts, Injection, LaunchFacts, Scan};
-use crate::verdict::{Version, require};
+use crate::model::{
+    ComputeCapability, ContainerDetail, DriverStatus, EngineInfo, EngineStatus, GpuKey, GpuState,
+};
+use crate::verdict::Version;
+use crate::verdict::facts::{HostFacts, ImageFacts};
 use crate::watch::World;
 
 /// The facts of what is known.
 pub fn facts(known: &Known) -> ImageFacts {
-    let config = &known.config;
-    let env = || {
-        let pairs = config.env.iter();
-        pairs.map(|(name, value)| (name.as_str(), value.as_str()))
-    };
-    ImageFacts {
-        scan: Scan::Config,
-        platform: config.platform.clone(),
-        env: config.env.clone(),
-        requirements: require::requirements(env()),
-        declared_cuda: config.env("CUDA_VERSION").and_then(Version::parse),
-        ..ImageFacts::default()
-    }
+    known.facts()
 }
 
 /// The host as it is now.
 pub fn host_facts(world: &World, basis: &HostBasis) -> HostFacts {
-    let gpus = world.gpus.iter().flat_map(|s| &s.gpus);
-    HostFacts {
-        driver: basis.driver.as_deref().and_then(Version::parse),
-        cuda: basis
-            .cuda
-            .map(|(major, minor)| Version::from_pair(major, minor)),
-        gpus: gpus
-            .filter(|_| basis.local)
-            .map(|gpu| HostGpu {
-                id: gpu.key.uuid.as_str().to_owned(),
-                name: gpu.name.as_ref().to_owned(),
-                capability: gpu.compute_capability,
-                brand: gpu.brand.as_deref().map(str::to_owned),
-            })
-            .collect(),
-        injection: Injection::Unknown,
-        month: format!("{:04}-{:02}", basis.month.0, basis.month.1),
-        ..HostFacts::default()
-    }
+    let none = Toolkit::default();
+    let mut host = check::host::facts(&check::host::Sources {
+        engine: basis.engine.as_ref(),
+        gpus: world.gpus.as_ref(),
+        toolkit: basis.toolkit.as_ref().unwrap_or(&none),
+        local: basis.local,
+        month: &format!("{:04}-{:02}", basis.month.0, basis.month.1),
+    });
+    // While NVML is let go of, its last word stands.
+    host.driver = basis.driver.as_deref().and_then(Version::parse);
+    host.cuda = basis
+        .cuda
+        .map(|(major, minor)| Version::from_pair(major, minor));
+    host
 }
 
 /// What of a GPU counts.
@@ -56,6 +43,7 @@ struct BasisGpu {
     name: Arc<str>,
     capability: Option<ComputeCapability>,
     brand: Option<Arc<str>>,
+    lost: bool,
 }
 
 /// What the host's facts are made from, to see cheaply whether they still hold.
@@ -65,13 +53,19 @@ pub struct HostBasis {
     cuda: Option<(u32, u32)>,
     gpus: Vec<BasisGpu>,
     month: (i16, i8),
-    /// The engine is proven to run here; else nothing is known of the GPUs its containers get.
+    /// The engine is taken to run here; else nothing is known of the GPUs its containers get.
     local: bool,
+    engine: Option<EngineInfo>,
+    toolkit: Option<Toolkit>,
 }
 
 impl HostBasis {
     pub fn holds(&self, world: &World, month: (i16, i8)) -> bool {
-        if self.month != month || self.local != world.joinable() {
+        if self.month != month
+            || self.local != world.judgeable()
+            || self.engine.as_ref() != engine(world)
+            || self.toolkit != world.toolkit
+        {
             return false;
         }
         if !self.local {
@@ -95,12 +89,15 @@ impl HostBasis {
                     && known.name == gpu.name
                     && known.capability == gpu.compute_capability
                     && known.brand == gpu.brand
+                    && known.lost == matches!(gpu.state, GpuState::Lost(_))
             })
     }
 
     pub fn renew(&mut self, world: &World, month: (i16, i8)) {
         self.month = month;
-        self.local = world.joinable();
+        self.local = world.judgeable();
+        self.engine = engine(world).cloned();
+        self.toolkit.clone_from(&world.toolkit);
         self.gpus.clear();
         let snapshot = world.gpus.as_ref().filter(|_| self.local);
         match snapshot.map(|s| &s.driver) {
@@ -120,7 +117,16 @@ impl HostBasis {
             name: Arc::clone(&gpu.name),
             capability: gpu.compute_capability,
             brand: gpu.brand.clone(),
+            lost: matches!(gpu.state, GpuState::Lost(_)),
         }));
+    }
+}
+
+fn engine(world: &World) -> Option<&EngineInfo> {
+    match &world.engine {
+        EngineStatus::Up(info) => Some(info),
+        EngineStatus::Down { info, .. } => info.as_ref(),
+        EngineStatus::Connecting { .. } => None,
     }
 }
 
@@ -152,41 +158,14 @@ pub fn of_container(
     let Some(detail) = detail else {
         return (derive(known), host.clone());
     };
-    let launched = Known {
-        config: known.config.with_env(&detail.env),
-        content: known.content.clone(),
-    };
-    let mut host = host.clone();
-    let grants = match &detail.grant {
-        None => None,
-        // The variable is part of the environment, and judged there.
-        Some(GpuGrant::VisibleDevices(_)) => Some(false),
-        Some(_) => Some(true),
-    };
-    host.launch = grants.map(|grants_gpus| LaunchFacts {
-        grants_gpus,
-        shm_bytes: detail.shm_size_bytes,
-    });
-    let given = gpus.map_or(&[][..], |g| &g.given);
-    if !given.is_empty() {
-        let mine: Vec<HostGpu> = given
-            .iter()
-            .filter_map(|gpu| given_gpu(world, &host, &gpu.key))
-            .collect();
-        if !mine.is_empty() {
-            host.gpus = mine;
-        }
-    }
-    (derive(&launched), host)
-}
-
-/// A given GPU, or the GPU that a given MIG instance is part of, under the instance's name.
-fn given_gpu(world: &World, host: &HostFacts, key: &GpuKey) -> Option<HostGpu> {
-    let mut gpus = world.gpus.iter().flat_map(|s| &s.gpus);
-    let gpu = gpus.find(|g| g.key == *key || g.mig_instances.iter().any(|m| m.key == *key))?;
-    let whole = host.gpus.iter().find(|g| g.id == gpu.key.uuid.as_str())?;
-    Some(HostGpu {
-        id: key.uuid.as_str().to_owned(),
-        ..whole.clone()
-    })
+    let given: Vec<GpuKey> = gpus
+        .iter()
+        .flat_map(|g| &g.given)
+        .map(|g| g.key.clone())
+        .collect();
+    let cards = world.gpus.as_ref().map_or(&[][..], |s| &s.gpus);
+    (
+        derive(&judged::launched(known, detail)),
+        judged::host(host, detail, &given, cards),
+    )
 }
