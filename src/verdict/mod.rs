@@ -189,6 +189,10 @@ fn rank(finding: &Finding) -> usize {
 /// MW204: of a live host's GPUs some are served. What fails on the others is then a warning each.
 fn some_gpus_only(host: &HostFacts, out: &mut Findings) {
     let about_gpus = |f: &Finding| f.severity == Severity::Error && !f.gpus.is_empty();
+    let about_host = |f: &Finding| f.severity == Severity::Error && f.gpus.is_empty();
+    if out.found.iter().any(about_host) {
+        return;
+    }
     let failing = |id: &String| {
         out.found
             .iter()

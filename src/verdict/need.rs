@@ -1,7 +1,7 @@
 //! Which CUDA an image needs, and how a libcuda of a given CUDA carries it.
 
 use super::catalogue::Catalogue;
-use super::facts::{Build, CudaLibrary, Framework, ImageFacts};
+use super::facts::{Build, CudaLibrary, Framework, ImageFacts, Scan};
 use super::version::Version;
 
 /// One thing in the image that needs a CUDA, and who said so.
@@ -89,8 +89,8 @@ pub fn needs(image: &ImageFacts, cuda: Option<&Version>, driver: Option<&Version
     }
     // A framework built for the CPU or for AMD decides too: what lies beside it is not what it uses.
     let framework_decides = deciding.iter().any(|(_, f)| !f.is_helper());
-    if needs.known.is_empty() && !framework_decides {
-        own_needs(image, &mut needs);
+    if needs.known.is_empty() {
+        own_needs(image, framework_decides, &mut needs);
     }
     needs
 }
@@ -224,12 +224,22 @@ fn newest_ptx_cuda(library: &CudaLibrary) -> Option<Version> {
         .cloned()
 }
 
-fn own_needs(image: &ImageFacts, needs: &mut Needs) {
+/// What programs of no known framework need; beside a framework that decides, runtimes and variables do not count.
+fn own_needs(image: &ImageFacts, framework_decides: bool, needs: &mut Needs) {
+    let of_framework = |path: &String| {
+        image
+            .frameworks
+            .iter()
+            .any(|f| f.library.as_ref() == Some(path) || f.libraries.contains(path))
+    };
     let own: Vec<&CudaLibrary> = image
         .libraries
         .iter()
-        .filter(|l| l.code.containers() > 0 && !l.is_nvidias())
+        .filter(|l| l.code.containers() > 0 && !l.is_nvidias() && !of_framework(&l.path))
         .collect();
+    if framework_decides && own.is_empty() {
+        return;
+    }
     let bound = lower_bound(image, own.iter().copied());
     let runtime = image
         .runtimes
@@ -246,7 +256,7 @@ fn own_needs(image: &ImageFacts, needs: &mut Needs) {
             (Some(declared), _) => (
                 "the image",
                 declared.clone(),
-                format!("CUDA_VERSION={declared} in the image's environment"),
+                declared_evidence(image, declared),
             ),
             (None, Some(library)) => {
                 let what = format!("which CUDA {} was built with", library.path);
@@ -262,6 +272,15 @@ fn own_needs(image: &ImageFacts, needs: &mut Needs) {
         evidence,
         framework: None,
     });
+}
+
+fn declared_evidence(image: &ImageFacts, declared: &Version) -> String {
+    let more = if image.scan == Scan::Config && !image.unmodified_base {
+        "; what a scan finds in its files counts more"
+    } else {
+        ""
+    };
+    format!("CUDA_VERSION={declared} in the image's environment{more}")
 }
 
 #[cfg(test)]

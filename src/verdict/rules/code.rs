@@ -75,14 +75,10 @@ fn serves_otherwise(
     {
         return true;
     }
-    let paths = framework.library.iter().chain(&framework.libraries);
-    paths
-        .filter_map(|path| case.image.library(path))
-        .take(1)
-        .any(|library| {
-            let coverage = library.code.coverage(arch.compute_capability, None);
-            coverage.counts(coverage.sass + coverage.jit)
-        })
+    main_library(case, framework).is_some_and(|library| {
+        let coverage = library.code.coverage(arch.compute_capability, None);
+        coverage.counts(coverage.sass + coverage.jit)
+    })
 }
 
 /// MW107, MW201, MW202 for each framework's main library, and a warning for its other libraries.
@@ -115,7 +111,7 @@ fn unread(case: &Case<'_>, out: &mut Findings) {
         let paths = framework.library.iter().chain(&framework.libraries);
         let has_code = paths
             .filter_map(|path| case.image.library(path))
-            .any(|l| l.code.containers() > 0);
+            .any(|l| l.code.containers() > 0 && !l.is_nvidias());
         // Helpers and what compiles at run time have kernels of their own making.
         let exempt = framework.is_helper() || framework.jits_ptx;
         if matches!(framework.build, Build::Cuda(_)) && !has_code && !exempt {
@@ -133,13 +129,13 @@ fn judged<'a>(case: &'a Case<'_>, gpu: ComputeCapability) -> Vec<(Option<usize>,
         .into_iter()
         .filter_map(|(index, f)| {
             let library = if f.alternatives.is_empty() {
-                image.library(f.library.as_deref()?)?
+                main_library(case, f)?
             } else {
                 best_build(case, f, gpu)?
             };
             Some((Some(index), library))
         })
-        .filter(|(_, library)| library.code.containers() > 0)
+        .filter(|(_, library)| library.code.containers() > 0 || library.problem.is_some())
         .collect();
     if judged.is_empty() {
         let own = image
@@ -150,6 +146,23 @@ fn judged<'a>(case: &'a Case<'_>, gpu: ComputeCapability) -> Vec<(Option<usize>,
         judged.extend(own.map(|l| (None, l)));
     }
     judged
+}
+
+/// A framework's main library; where it is not told or has no code, the largest of the others that has.
+fn main_library<'a>(case: &'a Case<'_>, framework: &Framework) -> Option<&'a CudaLibrary> {
+    let with_code = |path: &String| {
+        case.image
+            .library(path)
+            .filter(|library| library.code.containers() > 0 || library.problem.is_some())
+    };
+    framework.library.as_ref().and_then(with_code).or_else(|| {
+        framework
+            .libraries
+            .iter()
+            .filter_map(with_code)
+            .filter(|library| !library.is_nvidias())
+            .max_by_key(|library| library.size_bytes)
+    })
 }
 
 /// Of several builds in one place the one that serves this GPU best, among those that this driver carries.

@@ -135,6 +135,21 @@ fn libraries_in_the_way() {
         verdict.findings[0].remedy[0].contains("-e LD_LIBRARY_PATH=/usr/lib`"),
         "{verdict:#?}"
     );
+    let mut several = hidden.clone();
+    for text in ["11.8.89", "12.4.127"] {
+        several.runtimes.push(Runtime {
+            version: v(text),
+            path: format!("/x/{text}"),
+            evidence: "its name".into(),
+        });
+    }
+    check(
+        "several, one shadowed",
+        &several,
+        &legacy,
+        Limited,
+        Some(302),
+    );
     let stub = |by: &str| {
         with(&|i| {
             i.stubs = vec![Stub {
@@ -214,6 +229,16 @@ fn platforms_libcs_and_builds() {
     let mut alpine = framework("torch", Some("12.4"), Vec::new());
     alpine.libc = Some(Libc::Musl);
     check("torch in alpine", &alpine, &good, Fails, Some(305));
+    let mut runtime = empty.clone();
+    runtime.runtimes = vec![Runtime {
+        version: v("12.4.127"),
+        path: "/usr/local/cuda/lib64/libcudart.so.12".into(),
+        evidence: "its name".into(),
+    }];
+    check("a runtime in alpine", &runtime, &good, Fails, Some(305));
+    let mut program = empty.clone();
+    program.libraries = vec![shaped("/app/server", &[(3, "80", "80@8.4")])];
+    check("a program in alpine", &program, &good, Fails, Some(305));
     let built = |name: &str, build: Build| {
         let mut image = framework(name, None, Vec::new());
         image.frameworks[0].build = build;

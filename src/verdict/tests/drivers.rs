@@ -156,6 +156,31 @@ fn what_an_image_needs_is_told_by_its_files() {
         evidence: "its name".into(),
     }];
     check("its runtime", &own, &a100("550.163.01"), Works, Some(103));
+    // Beside a framework for the CPU, a program's own CUDA library needs its driver.
+    let mut both = own.clone();
+    both.runtimes.clear();
+    both.frameworks = framework("onnxruntime", None, Vec::new()).frameworks;
+    both.frameworks[0].build = Build::Cpu;
+    check(
+        "beside a CPU build",
+        &both,
+        &a100("550.163.01"),
+        Works,
+        None,
+    );
+    check(
+        "beside a CPU build",
+        &both,
+        &a100("470.256.02"),
+        Fails,
+        Some(102),
+    );
+    // A main library that is not told: the largest of its own.
+    let mut unnamed = torch("2.6.0", "12.4", &TORCH_260, &[]);
+    unnamed.frameworks[0].library = None;
+    check("unnamed", &unnamed, &a100("550.163.01"), Works, None);
+    let b200 = host("580.95.05", &["B200"], Injection::Legacy);
+    check("unnamed", &unnamed, &b200, Fails, Some(201));
     // A framework whose build is not told is not nothing.
     let mut untold = framework("torch", None, Vec::new());
     untold.frameworks[0].build = Build::Unknown;

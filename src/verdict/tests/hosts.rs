@@ -213,3 +213,57 @@ fn badges_say_the_cuda_or_the_rule() {
         (Answer::Unknown, String::new())
     );
 }
+
+#[test]
+fn a_live_hosts_gpus_that_are_served_are_named() {
+    use Answer::{Fails, Limited, Works};
+    let t260 = torch("2.6.0", "12.4", &TORCH_260, &[]);
+    let t2150 = torch("2.15.0", "13.2", &TORCH_2150, &[]);
+    for (image, driver, gpus, answer, root, left) in [
+        (
+            &t260,
+            "580.95.05",
+            &["A100", "B200"][..],
+            Limited,
+            Some(201),
+            Some("A100"),
+        ),
+        (
+            &t2150,
+            "580.95.05",
+            &["V100", "T4", "A100"],
+            Limited,
+            Some(203),
+            Some("T4,A100"),
+        ),
+        (
+            &t260,
+            "580.95.05",
+            &["RTX 5090", "RTX 5080"],
+            Fails,
+            Some(201),
+            None,
+        ),
+        (&t260, "550.163.01", &["A100", "L40S"], Works, None, None),
+        // What fails for the host as a whole leaves no GPU over.
+        (
+            &t2150,
+            "550.163.01",
+            &["A100", "V100"],
+            Fails,
+            Some(102),
+            None,
+        ),
+    ] {
+        let mut host = host(driver, gpus, Injection::Legacy);
+        host.hypothetical = false;
+        check(&format!("{driver} {gpus:?}"), image, &host, answer, root);
+        let verdict = judge(image, &host);
+        let only = verdict.findings.iter().find(|f| f.rule.0 == 204);
+        assert_eq!(only.is_some(), left.is_some(), "{verdict:#?}");
+        if let Some(left) = left {
+            let remedy = &only.unwrap().remedy[0];
+            assert!(remedy.contains(&format!("device={left}\"")), "{remedy}");
+        }
+    }
+}
