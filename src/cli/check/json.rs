@@ -44,6 +44,8 @@ struct ImageJson<'a> {
     scan: Option<&'static str>,
     /// What is missing for an answer, in words.
     unknown: Vec<&'a str>,
+    /// What was taken for granted, and what is newer than midwatch's tables.
+    notes: Vec<&'a str>,
     /// Why it could not be looked at.
     problem: Option<String>,
     python: Option<&'a str>,
@@ -179,6 +181,7 @@ fn image<'a>(report: &Report, entry: &'a Entry) -> ImageJson<'a> {
             verdict: Answer::Unknown.as_str(),
             scan: None,
             unknown: Vec::new(),
+            notes: Vec::new(),
             problem: Some(problem.to_string()),
             python: None,
             libc: None,
@@ -204,6 +207,7 @@ fn of(judged: &Judged) -> ImageJson<'_> {
             Scan::Full => "full",
         }),
         unknown: judged.verdict.unknown.iter().map(String::as_str).collect(),
+        notes: judged.verdict.notes.iter().map(String::as_str).collect(),
         problem: None,
         python: facts.python.as_deref(),
         libc: super::text::libc(facts),

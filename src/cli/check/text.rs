@@ -130,6 +130,9 @@ fn judged(out: &mut String, judged: &Judged, host: &HostFacts) {
     for fact in facts(&judged.facts) {
         line(out, 4, &fact);
     }
+    for note in &judged.verdict.notes {
+        line(out, 4, &format!("note: {note}"));
+    }
     for lacking in &judged.verdict.unknown {
         line(out, 4, &format!("not known: {lacking}"));
     }

@@ -10,6 +10,7 @@ mod tree;
 use super::config::Config;
 use super::content::Content;
 use crate::verdict::Version;
+use crate::verdict::effective::base_image_compat;
 use crate::verdict::facts::{CudaLibrary, ImageFacts, Scan};
 use crate::verdict::require::requirements;
 
@@ -51,16 +52,23 @@ pub(super) fn facts(config: &Config, content: Option<&Content>, live: bool) -> I
 fn of_config(config: &Config) -> ImageFacts {
     let pairs = || config.env.iter().map(|(n, v)| (n.as_str(), v.as_str()));
     let declared = config.env("CUDA_VERSION").filter(|v| !v.is_empty());
+    let declared = declared.and_then(Version::parse);
+    let unmodified_base = config
+        .repositories
+        .iter()
+        .any(|name| BASES.contains(&name.as_str()));
     ImageFacts {
+        // NVIDIA's base images carry the compat package of their CUDA, which their configuration implies.
+        compat: declared
+            .as_ref()
+            .filter(|_| unmodified_base)
+            .and_then(|cuda| base_image_compat(cuda, config.platform.as_deref()?)),
         scan: Scan::Config,
         platform: config.platform.clone(),
         requirements: requirements(pairs()),
-        declared_cuda: declared.and_then(Version::parse),
+        declared_cuda: declared,
         ngc: is_ngc(config),
-        unmodified_base: config
-            .repositories
-            .iter()
-            .any(|name| BASES.contains(&name.as_str())),
+        unmodified_base,
         cudnn: config.env("NV_CUDNN_VERSION").map(before_dash),
         nccl: config.env("NCCL_VERSION").map(before_dash),
         env: config.env.clone(),

@@ -232,8 +232,12 @@ fn headline(verdict: &Verdict, facts: &ImageFacts, out: &mut Paragraphs) {
     }
 }
 
-/// What an unknown answer lacks. That the content was not looked at is said with how to do so.
+/// What an unknown answer lacks. That the content was not looked at is said with how to do so. And what was
+/// taken for granted, whatever the answer.
 fn missing(verdict: &Verdict, facts: &ImageFacts, out: &mut Paragraphs) {
+    for text in verdict.notes.iter().take(MOST) {
+        out.begin(4, Tone::Dim, "  note: ").prose(Tone::Dim, text);
+    }
     if verdict.answer != Answer::Unknown {
         return;
     }
