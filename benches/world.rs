@@ -11,6 +11,9 @@ use divan::{AllocProfiler, Bencher};
 use jiff::Timestamp;
 use midwatch::cli::ps;
 use midwatch::model::*;
+use midwatch::verdict::facts::{
+    Build, ContainerShape, CudaLibrary, Framework, ImageFacts, Injection, Scan, Target, Variant,
+};
 use midwatch::watch::World;
 
 #[global_allocator]
@@ -111,4 +114,59 @@ fn fold_a_list(bencher: Bencher, count: u16) {
 fn print_ps(bencher: Bencher, count: u16) {
     let world = world(count);
     bencher.bench_local(|| ps::table(&world, true).render(None));
+}
+
+/// PyTorch's main library: 476 containers of six targets.
+fn torch() -> ImageFacts {
+    let mut library = CudaLibrary {
+        path: "torch/lib/libtorch_cuda.so".into(),
+        size_bytes: 1 << 30,
+        ..CudaLibrary::default()
+    };
+    for _ in 0..476 {
+        library.code.add(ContainerShape {
+            sass: [75, 80, 86, 90, 100, 120]
+                .map(|number| Target::from_number(number, Variant::Plain))
+                .to_vec(),
+            ptx: Vec::new(),
+        });
+    }
+    ImageFacts {
+        scan: Scan::Full,
+        frameworks: vec![Framework {
+            name: "torch".into(),
+            build: Build::Cuda(midwatch::verdict::Version::parse("12.8")),
+            library: Some(library.path.clone()),
+            libraries: vec![library.path.clone()],
+            ..Framework::default()
+        }],
+        libraries: vec![library],
+        ..ImageFacts::default()
+    }
+}
+
+/// One verdict: what each row of the image list costs.
+#[divan::bench]
+fn verdict(bencher: Bencher<'_, '_>) {
+    let image = torch();
+    let gpus: Vec<String> = vec!["A100".into(); 8];
+    let host = midwatch::verdict::hypothetical::host(
+        Some("535.183.01"),
+        None,
+        &gpus,
+        Injection::Legacy,
+        None,
+        "2026-11",
+    )
+    .unwrap();
+    bencher.bench(|| midwatch::verdict::judge(divan::black_box(&image), &host));
+}
+
+/// An image's whole matrix: every branch against every generation.
+#[divan::bench]
+fn verdict_matrix(bencher: Bencher<'_, '_>) {
+    let image = torch();
+    bencher.bench(|| {
+        midwatch::verdict::matrix::matrix(divan::black_box(&image), Injection::Legacy, "2026-11")
+    });
 }

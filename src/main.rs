@@ -47,6 +47,9 @@ fn run(cli: &args::Cli) -> anyhow::Result<Exit> {
         }
         Some(Command::Ps { all, json }) => lists::run_ps(&cli.global, *all, *json)?,
         Some(Command::Gpus { json }) => lists::run_gpus(&cli.global, *json)?,
+        Some(Command::Explain { rule }) => cli::explain::run(rule)?,
+        Some(Command::Check(args)) => cli::check::run(&cli.global, args)?,
+
         Some(Command::Config {
             command: ConfigCommand::Print,
         }) => {

@@ -1,10 +1,17 @@
 //! The check of an image or container: its facts from the engine, the cache or a scan, judged for a host.
 
+pub mod host;
+pub mod judged;
+mod scan;
+pub mod subject;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::model::{ContainerKey, ImageId};
+
+pub use scan::{ScanError, Told, known, whole};
 
 /// What is checked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

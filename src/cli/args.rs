@@ -8,6 +8,8 @@ use clap_complete::Shell;
 
 use crate::model::Problem;
 
+use super::check::{FailOn, Mode, ScanMode};
+
 /// A GPU-aware terminal dashboard for Docker. Without a command: the dashboard.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
 #[command(
@@ -89,6 +91,13 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Tell whether images will run on this host, or on one that is named
+    Check(CheckArgs),
+    /// Explain a rule of the verdict
+    Explain {
+        /// Its code, as MW102
+        rule: String,
+    },
     /// The configuration file
     Config {
         /// What to do with it.
@@ -100,6 +109,38 @@ pub enum Command {
         /// Which shell
         shell: Shell,
     },
+}
+
+/// What to check, and for which host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct CheckArgs {
+    /// Images or containers of the engine, or files of `docker save` or OCI tools
+    #[arg(required = true, value_name = "IMAGE|CONTAINER|FILE.tar")]
+    pub subjects: Vec<String>,
+    /// How much to look at
+    #[arg(long, value_enum, default_value_t, hide_possible_values = false)]
+    pub scan: ScanMode,
+    /// Judge for a host with this driver instead of this one
+    #[arg(long, value_name = "VERSION")]
+    pub driver: Option<String>,
+    /// Highest CUDA of that driver, where its version is newer than midwatch knows
+    #[arg(long, value_name = "X.Y")]
+    pub cuda: Option<String>,
+    /// A GPU of that host, by name or compute capability; may be given again: all must be served
+    #[arg(long, value_name = "NAME|sm_NN")]
+    pub gpu: Vec<String>,
+    /// How that host hands GPUs to containers [default: legacy]
+    #[arg(long, value_enum)]
+    pub mode: Option<Mode>,
+    /// Every driver branch against every GPU generation
+    #[arg(long)]
+    pub matrix: bool,
+    /// What makes the answer a no
+    #[arg(long, value_enum, default_value_t)]
+    pub fail_on: FailOn,
+    /// Print one JSON document (schema midwatch/check/v1)
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What to do with the configuration.

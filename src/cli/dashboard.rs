@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use crate::inspect::cache::Cache;
 use crate::lanes::{Queue, Waker};
 use crate::logs::Limits;
 use crate::model::{HostId, Problem, Stamp};
@@ -22,6 +24,10 @@ use super::{Exit, complain, lists};
 
 /// Outcomes of effects that wait for the loop: as many as a user can ask for.
 const OUTCOMES: usize = 64 << 10;
+
+/// How long the end waits for checks to take away what they made on the engine. What is left then is swept at
+/// the next start.
+const LAST_CHECKS: Duration = Duration::from_secs(3);
 
 /// Runs the dashboard until it ends.
 ///
@@ -60,8 +66,14 @@ pub fn run(global: &GlobalArgs) -> Result<Exit, Problem> {
     let kept = config::preferences_path(global.data_dir.as_deref());
     let state = State::new(state_config(global, &config, kept.as_ref()), Stamp::now());
     let runtime = watch.runtime().clone();
-    let (services, mut feed) =
-        Services::new(watch, global.procfs.clone(), waker.clone(), trace.clone());
+    let (services, mut feed) = Services::new(
+        watch,
+        global.procfs.clone(),
+        Cache::usual(global.data_dir.as_deref()),
+        config.read_only,
+        waker.clone(),
+        trace.clone(),
+    );
     let runner = Runner::new(
         Arc::new(services),
         runtime,
@@ -78,6 +90,7 @@ pub fn run(global: &GlobalArgs) -> Result<Exit, Problem> {
                 remedy: "`midwatch ps` and `midwatch gpus` print without a terminal".to_owned(),
             }
         })?;
+    runner.end_checks(LAST_CHECKS);
     trace.count(Kind::Frame, "frames", stats.frames);
     trace.count(Kind::Frame, "bytes", stats.bytes);
     Ok(Exit::Ended(reason.code()))

@@ -10,7 +10,7 @@ use crate::watch::{Locality, Watch, WatchConfig, World};
 
 use super::args::GlobalArgs;
 use super::ready::{self, Verdict};
-use super::{Exit, complain, gather, gpus, json, print, ps, terminal_width};
+use super::{Exit, complain, gather, gpus, json, print, ps, terminal_width, verdicts};
 
 /// The simulated host's night is always the same one.
 pub const DEMO_SEED: u64 = 1;
@@ -51,11 +51,12 @@ pub fn watch_config(global: &GlobalArgs, interval: Duration) -> Result<WatchConf
 /// # Errors
 /// The engine cannot be asked.
 pub fn run_ps(global: &GlobalArgs, all: bool, as_json: bool) -> Result<Exit, Problem> {
-    let world = hear(global, |world, began, now| {
+    let (world, watch) = hear(global, |world, began, now| {
         ready::ps(world, all, began, now)
     })?;
     if as_json {
-        print(&json::document(&ps::document(&world, all))?)?;
+        let verdicts = verdicts::of(&world, &watch, all, global.data_dir.as_deref());
+        print(&json::document(&ps::document(&world, all, &verdicts))?)?;
     } else {
         print(ps::table(&world, all).render(terminal_width()).as_bytes())?;
         for note in ps::notes(&world, all) {
@@ -70,7 +71,7 @@ pub fn run_ps(global: &GlobalArgs, all: bool, as_json: bool) -> Result<Exit, Pro
 /// # Errors
 /// There is no driver that answers.
 pub fn run_gpus(global: &GlobalArgs, as_json: bool) -> Result<Exit, Problem> {
-    let world = hear(global, ready::gpus)?;
+    let (world, _watch) = hear(global, ready::gpus)?;
     if as_json {
         print(&json::document(&gpus::document(&world))?)?;
     } else {
@@ -86,7 +87,7 @@ pub fn run_gpus(global: &GlobalArgs, as_json: bool) -> Result<Exit, Problem> {
 fn hear(
     global: &GlobalArgs,
     verdict: impl Fn(&World, Stamp, Stamp) -> Verdict,
-) -> Result<World, Problem> {
+) -> Result<(World, Watch), Problem> {
     let began = Stamp::now();
     let waker = Waker::new();
     let mut watch =
@@ -110,5 +111,5 @@ fn hear(
     gather::gather(&mut world, began, hear, |world, now| {
         verdict(world, began, now)
     })?;
-    Ok(world)
+    Ok((world, watch))
 }

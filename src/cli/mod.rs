@@ -4,7 +4,9 @@
 //! who closes the other end early (`| head`) ends us quietly.
 
 pub mod args;
+pub mod check;
 pub mod dashboard;
+pub mod explain;
 mod format;
 pub mod gather;
 pub mod gpus;
@@ -13,6 +15,7 @@ pub mod lists;
 pub mod ps;
 pub mod ready;
 mod table;
+mod verdicts;
 
 use std::io::{self, Write};
 

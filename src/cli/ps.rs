@@ -1,10 +1,13 @@
 //! `midwatch ps`: containers with what they use, as a table or as JSON. Pure: [`World`] in, text out.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::join::{ContainerGpus, GpuRef, GpuUse};
-use crate::model::{DriverStatus, EngineStatus, Problem, mask_command};
+use crate::model::{ContainerKey, DriverStatus, EngineStatus, Problem, mask_command};
+use crate::verdict::Answer;
 use crate::watch::{Row, World};
 
 use super::format::{UNKNOWN, bytes, cell, percent};
@@ -102,19 +105,22 @@ pub fn rows(world: &World, all: bool) -> Vec<&Row> {
     rows
 }
 
+/// What can be said of the containers' images without looking inside any that was not scanned before.
+pub type Verdicts = HashMap<ContainerKey, Answer>;
+
 /// The document.
-pub fn document<'a>(world: &'a World, all: bool) -> PsJson<'a> {
+pub fn document<'a>(world: &'a World, all: bool, verdicts: &Verdicts) -> PsJson<'a> {
     PsJson {
         schema: "midwatch/ps/v1",
         engine: EngineJson::of(&world.engine),
         containers: rows(world, all)
             .into_iter()
-            .map(|row| container(world, row))
+            .map(|row| container(world, row, verdicts))
             .collect(),
     }
 }
 
-fn container<'a>(world: &'a World, row: &'a Row) -> ContainerJson<'a> {
+fn container<'a>(world: &'a World, row: &'a Row, verdicts: &Verdicts) -> ContainerJson<'a> {
     let it = &row.container;
     let usage = row.usage.as_ref();
     let detail = it.detail.as_deref();
@@ -146,7 +152,7 @@ fn container<'a>(world: &'a World, row: &'a Row) -> ContainerJson<'a> {
         shm_size_bytes: detail.and_then(|d| d.shm_size_bytes),
         compose_project: it.compose.as_ref().map(|c| c.project.as_str()),
         ports: it.ports.iter().map(ToString::to_string).collect(),
-        verdict: None,
+        verdict: verdicts.get(&it.key).map(|answer| answer.as_str()),
         gpus: gpus(world, row),
     }
 }

@@ -365,7 +365,7 @@ unattributed_bytes}";
 #[test]
 fn every_key_of_the_contract_is_there() {
     let world = world();
-    let ps = as_json(&ps::document(&world, true));
+    let ps = as_json(&ps::document(&world, true, &ps::Verdicts::new()));
     for path in contract(PS) {
         has(&ps, &path).unwrap_or_else(|e| panic!("ps {path}: {e}"));
     }
@@ -388,10 +388,13 @@ fn ps_prints_what_it_knows() {
     let world = world();
     insta::assert_snapshot!(
         "ps_json",
-        String::from_utf8(json::document(&ps::document(&world, true)).unwrap()).unwrap()
+        String::from_utf8(
+            json::document(&ps::document(&world, true, &ps::Verdicts::new())).unwrap()
+        )
+        .unwrap()
     );
     insta::assert_snapshot!("ps_table", ps::table(&world, true).render(None));
-    let shown = as_json(&ps::document(&world, false));
+    let shown = as_json(&ps::document(&world, false, &ps::Verdicts::new()));
     let names: Vec<&str> = shown["containers"]
         .as_array()
         .unwrap()
@@ -432,7 +435,7 @@ fn what_is_not_known_is_null_and_not_nothing() {
         },
         stamp(3),
     );
-    let json = as_json(&ps::document(&none, true));
+    let json = as_json(&ps::document(&none, true, &ps::Verdicts::new()));
     assert_eq!(json["containers"][0]["gpus"]["used"], Value::Null);
     assert_eq!(json["containers"][0]["gpus"]["given"], Value::Null);
     assert_eq!(json["containers"][0]["gpus"]["given_as"], "device=0");
@@ -455,7 +458,7 @@ fn what_is_not_known_is_null_and_not_nothing() {
         },
         stamp(3),
     );
-    let json = as_json(&ps::document(&far, false));
+    let json = as_json(&ps::document(&far, false, &ps::Verdicts::new()));
     assert_eq!(json["containers"][0]["gpus"]["used"], Value::Null);
     assert_eq!(json["containers"][0]["gpus"]["given"], Value::Null);
 
@@ -464,7 +467,7 @@ fn what_is_not_known_is_null_and_not_nothing() {
     bare.engine_news(EngineNews::Up(engine()), stamp(0));
     let row = container(1, "a", ContainerState::Running, "Up");
     bare.engine_news(EngineNews::Listed(vec![row]), stamp(0));
-    let json = as_json(&ps::document(&bare, false));
+    let json = as_json(&ps::document(&bare, false, &ps::Verdicts::new()));
     for name in [
         "cpu_percent",
         "memory_used_bytes",
@@ -487,7 +490,10 @@ fn what_is_not_known_is_null_and_not_nothing() {
 fn no_secret_leaves_in_a_command_line() {
     let world = world();
     for text in [
-        String::from_utf8(json::document(&ps::document(&world, true)).unwrap()).unwrap(),
+        String::from_utf8(
+            json::document(&ps::document(&world, true, &ps::Verdicts::new())).unwrap(),
+        )
+        .unwrap(),
         String::from_utf8(json::document(&gpus::document(&world)).unwrap()).unwrap(),
         gpus::text(&world, None),
     ] {
@@ -627,7 +633,7 @@ fn the_simulated_night_prints_whole() {
     let text = gpus::text(&world, None);
     assert!(line(&text, "lost").contains("Xid"), "{text}");
     assert!(line(&text, "ipykernel").contains("notebook"), "{text}");
-    let ps = as_json(&ps::document(&world, true));
+    let ps = as_json(&ps::document(&world, true, &ps::Verdicts::new()));
     for path in contract(PS) {
         has(&ps, &path).unwrap_or_else(|e| panic!("ps {path}: {e}"));
     }

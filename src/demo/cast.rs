@@ -3,6 +3,8 @@
 //! The machine: four H100 under driver 550.163.01 (CUDA 12.4), two of them training since 9 h, one held by a
 //! notebook that does nothing, one that fell off the bus 43 minutes ago.
 
+use super::requires;
+
 /// What a container's main process is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Program {
@@ -111,7 +113,7 @@ pub(super) const RUNTIMES: &[&str] = &["io.containerd.runc.v2", "nvidia", "runc"
 const TRAINER_ENV: &[&str] = &[
     "PATH=/opt/conda/bin:/usr/local/nvidia/bin:/usr/local/cuda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "CUDA_VERSION=12.4.1",
-    "NVIDIA_REQUIRE_CUDA=cuda>=12.4 brand=tesla,driver>=470,driver<471 brand=nvidia,driver>=535,driver<536",
+    requires::CUDA_12_4,
     "NVIDIA_VISIBLE_DEVICES=all",
     "NVIDIA_DRIVER_CAPABILITIES=compute,utility",
     "LD_LIBRARY_PATH=/usr/local/nvidia/lib:/usr/local/nvidia/lib64",
@@ -180,7 +182,7 @@ pub(super) const ROLES: &[Role] = &[
         env: &[
             "PATH=/usr/local/nvidia/bin:/usr/local/cuda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "CUDA_VERSION=12.8.1",
-            "NVIDIA_REQUIRE_CUDA=cuda>=12.8 brand=tesla,driver>=535,driver<536 brand=nvidia,driver>=550,driver<551",
+            requires::CUDA_12_8,
             "NVIDIA_VISIBLE_DEVICES=all",
             "NVIDIA_DRIVER_CAPABILITIES=compute,utility",
             "LD_LIBRARY_PATH=/usr/local/nvidia/lib:/usr/local/nvidia/lib64",

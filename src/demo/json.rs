@@ -279,7 +279,7 @@ pub(super) fn images(world: &World) -> Value {
             json!({
                 "Containers": facts::users(world, p.tag), "Created": facts::built(world, p).as_second(),
                 "Id": facts::image_id(world.seed, p.tag), "Labels": pairs(p.labels), "ParentId": "",
-                "RepoDigests": [], "RepoTags": [p.tag], "SharedSize": -1, "Size": p.size,
+                "RepoDigests": digests(world, p), "RepoTags": [p.tag], "SharedSize": -1, "Size": p.size,
             })
         })
         .collect()
@@ -293,15 +293,33 @@ fn pairs(labels: &[(&str, &str)]) -> Value {
     Value::Object(all)
 }
 
-/// `GET /images/NAME/json`, by id, the beginning of an id, or tag.
-pub(super) fn inspect_image(world: &World, name: &str) -> Option<Value> {
-    let matches = |p: &&Picture| {
+/// The picture of an id, the beginning of an id, or a tag.
+pub(super) fn find_picture(world: &World, name: &str) -> Option<&'static Picture> {
+    let bare = name.strip_prefix("docker.io/").unwrap_or(name);
+    let bare = bare.strip_prefix("library/").unwrap_or(bare);
+    PICTURES.iter().find(|p| {
         let id = facts::image_id(world.seed, p.tag);
         let hex = id.strip_prefix("sha256:").unwrap_or(&id);
         let wanted = name.strip_prefix("sha256:").unwrap_or(name);
-        p.tag == name || (wanted.len() >= 4 && hex.starts_with(wanted))
-    };
-    let p = PICTURES.iter().find(matches)?;
+        p.tag == bare || (wanted.len() >= 4 && hex.starts_with(wanted))
+    })
+}
+
+/// What the image was pulled as; none for those that were built here.
+fn digests(world: &World, p: &Picture) -> Vec<String> {
+    let name = p.tag.split_once(':').map_or(p.tag, |(name, _)| name);
+    let local = ["my-", "acme/", "vllm"];
+    if local.iter().any(|begin| name.starts_with(begin)) {
+        return Vec::new();
+    }
+    let digest = facts::image_id(world.seed, &format!("{}@", p.tag));
+    vec![format!("{name}@{digest}")]
+}
+
+/// `GET /images/NAME/json`. Its size is that of the content, which a scan has before it; the list's is the
+/// story's.
+pub(super) fn inspect_image(world: &World, name: &str) -> Option<Value> {
+    let p = find_picture(world, name)?;
     let dice = Dice::new(world.seed, p.tag);
     let layers: Vec<String> = (0..p.layers)
         .map(|k| format!("sha256:{}", hex(dice.at(1000 + k))))
@@ -314,9 +332,9 @@ pub(super) fn inspect_image(world: &World, name: &str) -> Option<Value> {
         }
     };
     Some(json!({
-        "Id": facts::image_id(world.seed, p.tag), "RepoTags": [p.tag], "RepoDigests": [], "Parent": "",
+        "Id": facts::image_id(world.seed, p.tag), "RepoTags": [p.tag], "RepoDigests": digests(world, p), "Parent": "",
         "Comment": "buildkit.dockerfile.v0", "Created": rfc3339_nano(facts::built(world, p)), "DockerVersion": "",
-        "Author": "", "Architecture": "amd64", "Os": "linux", "Size": p.size,
+        "Author": "", "Architecture": "amd64", "Os": "linux", "Size": super::content::archive(p.tag).len(),
         "GraphDriver": {"Data": null, "Name": "overlay2"},
         "RootFS": {"Type": "layers", "Layers": layers},
         "Metadata": {"LastTagTime": NEVER},

@@ -6,6 +6,10 @@
 
 mod act;
 mod cast;
+pub mod content;
+#[cfg(test)]
+mod content_tests;
+pub mod elf;
 mod engine;
 mod facts;
 mod gpus;
@@ -15,9 +19,12 @@ mod pictures;
 mod programs;
 mod random;
 mod request;
+mod requires;
+mod scans;
 mod server;
 mod shell;
 mod source;
+pub mod tar;
 #[cfg(test)]
 mod tests;
 mod training;

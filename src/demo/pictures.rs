@@ -1,4 +1,6 @@
-//! The images of the simulated store. Data alone.
+//! The images of the simulated store. Data alone; what is in them is in [`super::content`].
+
+use super::requires;
 
 /// An image of the store.
 #[derive(Debug)]
@@ -38,7 +40,7 @@ pub(super) const PICTURES: &[Picture] = &[
             "CUDA_VERSION=12.8.1",
             "NVIDIA_VISIBLE_DEVICES=all",
             "NVIDIA_DRIVER_CAPABILITIES=compute,utility",
-            "NVIDIA_REQUIRE_CUDA=cuda>=12.8 brand=tesla,driver>=535,driver<536 brand=nvidia,driver>=550,driver<551",
+            requires::CUDA_12_8,
             "LD_LIBRARY_PATH=/usr/local/nvidia/lib:/usr/local/nvidia/lib64",
             "VLLM_USAGE_SOURCE=production-docker-image",
         ],
@@ -80,16 +82,63 @@ pub(super) const PICTURES: &[Picture] = &[
         layers: 11,
     },
     Picture {
+        tag: "quay.io/jupyter/pytorch-notebook:cuda13-python-3.13",
+        size: 12_204_118_530,
+        age_days: 6,
+        env: &[
+            "PATH=/opt/conda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "NVIDIA_VISIBLE_DEVICES=all",
+            "NVIDIA_DRIVER_CAPABILITIES=compute,utility",
+            "NB_USER=jovyan",
+            "NB_UID=1000",
+            "CONDA_DIR=/opt/conda",
+            "JUPYTER_PORT=8888",
+        ],
+        entrypoint: &["tini", "-g", "--", "start.sh"],
+        command: &["start-notebook.py"],
+        labels: &[("maintainer", "Jupyter Project <jupyter@googlegroups.com>")],
+        layers: 47,
+    },
+    Picture {
+        tag: "acme/simulate:1.2",
+        size: 8_120_553_019,
+        age_days: 9,
+        env: &[
+            "PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "PYTHON_VERSION=3.12.11",
+            "NVIDIA_VISIBLE_DEVICES=all",
+        ],
+        entrypoint: &[],
+        command: &["python", "-m", "simulate"],
+        labels: &[],
+        layers: 12,
+    },
+    Picture {
+        tag: "acme/embed:0.3",
+        size: 1_904_377_216,
+        age_days: 12,
+        env: &[
+            "PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "PYTHON_VERSION=3.12.11",
+        ],
+        entrypoint: &[],
+        command: &["python", "-m", "embed"],
+        labels: &[],
+        layers: 11,
+    },
+    Picture {
         tag: "nvidia/cuda:13.0.2-devel-ubuntu24.04",
         size: 7_066_104_202,
         age_days: 17,
         env: &[
             "PATH=/usr/local/nvidia/bin:/usr/local/cuda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "NVARCH=x86_64",
-            "NVIDIA_REQUIRE_CUDA=cuda>=13.0 brand=unknown,driver>=535,driver<536 brand=tesla,driver>=535,driver<536 brand=nvidia,driver>=535,driver<536 brand=tesla,driver>=550,driver<551 brand=nvidia,driver>=550,driver<551",
+            requires::CUDA_13_0,
             "NV_CUDA_CUDART_VERSION=13.0.96-1",
+            "NV_CUDA_COMPAT_PACKAGE=cuda-compat-13-0",
             "CUDA_VERSION=13.0.2",
             "LD_LIBRARY_PATH=/usr/local/cuda/lib64",
+            "LIBRARY_PATH=/usr/local/cuda/lib64/stubs",
             "NVIDIA_VISIBLE_DEVICES=all",
             "NVIDIA_DRIVER_CAPABILITIES=compute,utility",
         ],
@@ -105,8 +154,9 @@ pub(super) const PICTURES: &[Picture] = &[
         env: &[
             "PATH=/usr/local/nvidia/bin:/usr/local/cuda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "NVARCH=x86_64",
-            "NVIDIA_REQUIRE_CUDA=cuda>=12.4 brand=tesla,driver>=470,driver<471 brand=nvidia,driver>=470,driver<471 brand=tesla,driver>=535,driver<536 brand=nvidia,driver>=535,driver<536",
+            requires::CUDA_12_4,
             "NV_CUDA_CUDART_VERSION=12.4.127-1",
+            "NV_CUDA_COMPAT_PACKAGE=cuda-compat-12-4",
             "CUDA_VERSION=12.4.1",
             "LD_LIBRARY_PATH=/usr/local/nvidia/lib:/usr/local/nvidia/lib64",
             "NVIDIA_VISIBLE_DEVICES=all",
@@ -154,7 +204,7 @@ pub(super) const PICTURES: &[Picture] = &[
 const TRAINER_ENV_IMAGE: &[&str] = &[
     "PATH=/opt/conda/bin:/usr/local/nvidia/bin:/usr/local/cuda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "CUDA_VERSION=12.4.1",
-    "NVIDIA_REQUIRE_CUDA=cuda>=12.4 brand=tesla,driver>=470,driver<471 brand=nvidia,driver>=535,driver<536",
+    requires::CUDA_12_4,
     "NVIDIA_VISIBLE_DEVICES=all",
     "NVIDIA_DRIVER_CAPABILITIES=compute,utility",
     "LD_LIBRARY_PATH=/usr/local/nvidia/lib:/usr/local/nvidia/lib64",

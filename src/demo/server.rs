@@ -114,9 +114,24 @@ where
         ("GET", ["info"]) => Ok(host.info_json(now)),
         ("GET", ["events"]) => return events(host, request, stream, ahead).await,
         ("GET", ["containers", "json"]) => Ok(list(host, request, now)),
-        ("GET", ["containers", id, "json"]) => {
-            found(id).and_then(|key| host.inspect_json(key, now))
+        ("POST", ["containers", "create"]) => match host.make_scan(&request.json(), now) {
+            Ok(id) => {
+                let made = json!({"Id": id, "Warnings": []});
+                return json_answer(stream, request, 201, &made).await;
+            }
+            Err(error) => Err(error),
+        },
+        ("DELETE", ["containers", id]) if host.remove_scan(id, now) => {
+            return empty(stream, 204).await;
         }
+        ("GET", ["containers", id, "export"]) => match host.export(id, now) {
+            Ok(body) => return chunked(stream, body, ahead).await,
+            Err(error) => Err(error),
+        },
+        ("GET", ["containers", id, "json"]) => match host.scan_json(id, now) {
+            Some(scan) => Ok(scan),
+            None => found(id).and_then(|key| host.inspect_json(key, now)),
+        },
         ("GET", ["containers", id, "stats"]) => found(id).and_then(|key| host.stats_json(key, now)),
         ("GET", ["containers", id, "logs"]) => match logs(engine, found(id), request).await {
             Ok(body) => return chunked(stream, body, ahead).await,
@@ -227,10 +242,23 @@ fn list(host: &DemoHost, request: &Request, now: Stamp) -> Value {
         };
         given.iter().any(hit)
     };
+    let labelled = |row: &Value| {
+        let Some(Value::Array(given)) = filters.get("label") else {
+            return true;
+        };
+        given.iter().filter_map(Value::as_str).all(|given| {
+            let (name, value) = given
+                .split_once('=')
+                .map_or((given, None), |(name, value)| (name, Some(value)));
+            let label = row.get("Labels").and_then(|labels| labels.get(name));
+            label.is_some_and(|label| value.is_none_or(|value| label == value))
+        })
+    };
     let Value::Array(rows) = host.list_json(now) else {
         return json!([]);
     };
     rows.into_iter()
+        .chain(host.scan_rows(now))
         .filter(|row| {
             let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
             let state = text("State");
@@ -238,6 +266,7 @@ fn list(host: &DemoHost, request: &Request, now: Stamp) -> Value {
             (all || named || state == "running" || state == "paused")
                 && wanted("id", text("Id"), false)
                 && wanted("status", state, true)
+                && labelled(row)
         })
         .collect()
 }

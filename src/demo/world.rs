@@ -180,6 +180,9 @@ pub(super) struct World {
     /// Commands made in containers, and how many there were.
     pub execs: super::request::Execs,
     pub exec_count: u64,
+    /// Containers made for scans, and how many there were.
+    pub scans: Vec<super::scans::Scan>,
+    pub scan_count: u64,
     now: T,
     next_pid: u32,
     next_backup: T,
@@ -196,6 +199,8 @@ impl World {
             heartbeat: (3071, -11 * 86_400_000),
             execs: VecDeque::new(),
             exec_count: 0,
+            scans: Vec::new(),
+            scan_count: 0,
             now: 0,
             next_pid: 4100,
             next_backup: 8 * 60_000,

@@ -234,6 +234,10 @@ struct State {
     finished_at: Option<String>,
 }
 
+fn own_ipc(mode: Option<&str>) -> bool {
+    !mode.is_some_and(|mode| mode == "host" || mode.starts_with("container:"))
+}
+
 #[derive(Default, serde::Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct HostConfig {
@@ -251,6 +255,8 @@ struct HostConfig {
     cgroup_parent: Option<String>,
     #[serde(deserialize_with = "json::text")]
     pid_mode: Option<String>,
+    #[serde(deserialize_with = "json::text")]
+    ipc_mode: Option<String>,
     #[serde(deserialize_with = "json::text")]
     network_mode: Option<String>,
     #[serde(deserialize_with = "json::object")]
@@ -350,7 +356,10 @@ fn detail(
         oom_killed: state.oom_killed,
         error: kept(state.error),
         restart_count,
-        shm_size_bytes: host_config.shm_size.filter(|n| *n != 0),
+        // With `--ipc=host` or another container's it is not its own, whatever the engine writes here.
+        shm_size_bytes: host_config
+            .shm_size
+            .filter(|n| *n != 0 && own_ipc(host_config.ipc_mode.as_deref())),
         grant,
         visible_devices_env,
         tty: config.tty.unwrap_or(false),

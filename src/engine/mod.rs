@@ -33,7 +33,7 @@ pub use docker::Docker;
 pub use endpoint::{Asked, Env};
 pub use error::EngineError;
 pub use scan::{EXPORT_IDLE, Export, ScanContainer};
-pub use source::{EngineHandle, EngineLanes, SourceConfig};
+pub use source::{Connected, EngineHandle, EngineLanes, SourceConfig, connect, connect_simulated};
 
 use crate::model::{
     Container, ContainerCommand, ContainerDetail, ContainerKey, ContainerUsage, Image, ImageId,

@@ -119,6 +119,58 @@ impl EngineHandle {
     }
 }
 
+/// An engine that was connected to for a few questions, without its news.
+#[derive(Debug)]
+pub struct Connected {
+    /// The engine.
+    pub engine: Engine,
+    endpoint: Endpoint,
+}
+
+impl Connected {
+    /// What the engine says of itself.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn info(&self) -> Result<EngineInfo, Problem> {
+        let Engine::Docker(docker) = &self.engine;
+        let facts = docker.facts().await.map_err(|e| self.problem(&e))?;
+        let mut info = about(&self.endpoint);
+        facts.apply(&mut info);
+        Ok(info)
+    }
+
+    /// An error of this engine's as the user is told it.
+    pub fn problem(&self, error: &EngineError) -> Problem {
+        error.problem(&self.endpoint)
+    }
+}
+
+/// Connects to the engine that is asked for; nothing is sent yet where it is named.
+///
+/// # Errors
+/// It is named wrongly, or none is found.
+pub async fn connect(config: &SourceConfig) -> Result<Connected, Problem> {
+    let (endpoint, docker) = choose(config, |_| {}).await?;
+    Ok(Connected {
+        engine: Engine::Docker(docker),
+        endpoint,
+    })
+}
+
+/// The same for the simulated host.
+///
+/// # Errors
+/// None today: the endpoint has no certificates.
+pub fn connect_simulated(demo: DemoHost) -> Result<Connected, EngineError> {
+    let endpoint = Endpoint::simulated(demo);
+    let docker = Docker::new(Transport::to(&endpoint)?, HostId::default());
+    Ok(Connected {
+        engine: Engine::Docker(docker),
+        endpoint,
+    })
+}
+
 /// Starts the source on a runtime with I/O and time enabled.
 pub fn start(
     runtime: &tokio::runtime::Handle,
@@ -248,7 +300,14 @@ async fn attempt(
 ) -> Option<Lost> {
     let kept = match kept {
         Some(kept) => kept,
-        None => match choose(config, shared).await {
+        None => match choose(config, |url| {
+            shared
+                .lanes
+                .news
+                .push(EngineNews::Connecting(url.to_owned()));
+        })
+        .await
+        {
             Ok((endpoint, docker)) => kept.insert(Kept {
                 endpoint,
                 docker,
@@ -310,7 +369,10 @@ fn about(endpoint: &Endpoint) -> EngineInfo {
 }
 
 /// The named endpoint, or the first searched socket that can be connected.
-async fn choose(config: &SourceConfig, shared: &Shared) -> Result<(Endpoint, Docker), Problem> {
+async fn choose(
+    config: &SourceConfig,
+    trying: impl Fn(&str),
+) -> Result<(Endpoint, Docker), Problem> {
     let candidates = match resolve(&config.asked, &config.env)? {
         Choice::Named(endpoint) => {
             let transport = Transport::to(&endpoint).map_err(|e| e.problem(&endpoint))?;
@@ -320,10 +382,7 @@ async fn choose(config: &SourceConfig, shared: &Shared) -> Result<(Endpoint, Doc
     };
     let mut tried = Vec::new();
     for endpoint in candidates {
-        shared
-            .lanes
-            .news
-            .push(EngineNews::Connecting(endpoint.url.clone()));
+        trying(&endpoint.url);
         let error = match Transport::to(&endpoint) {
             Err(error) => error,
             Ok(transport) => match transport.open().await {

@@ -55,6 +55,16 @@ pub struct Toolkit {
 }
 
 impl Toolkit {
+    /// What the simulated machine has installed.
+    pub fn simulated() -> Self {
+        Self {
+            version: Some("1.17.8".to_owned()),
+            mode: Some("auto".to_owned()),
+            hook: true,
+            ..Self::default()
+        }
+    }
+
     /// Reads it under a root (`/`; another one in tests, where no program is run). May take 2 s where the
     /// version is in no list of packages.
     pub fn read(root: &Path) -> Self {

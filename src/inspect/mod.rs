@@ -1,6 +1,7 @@
 //! The content of an image: a bounded walk over its file system, detectors, ELF and fatbinary readers.
 
 pub mod archive;
+pub mod cache;
 pub mod config;
 pub mod content;
 mod decompress;

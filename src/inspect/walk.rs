@@ -146,6 +146,17 @@ impl Walk {
         self.next_layer()?;
         Ok(self.found.content())
     }
+
+    /// The same where an end inside an entry is a gap like another.
+    pub fn end(mut self) -> Content {
+        if let Err(error) = self.next_layer() {
+            self.gap(format!(
+                "its file system could not be read to its end: {error}"
+            ));
+            self.break_layer();
+        }
+        self.found.content()
+    }
 }
 
 impl Sink for Found {

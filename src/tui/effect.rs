@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::check::{Progress, Subject};
+use crate::inspect::Known;
 use crate::model::{ContainerCommand, ContainerKey, ImageId, ProcKey, Signal};
 
 /// Something to be done outside the UI thread (or to the terminal itself), asked by `update`.
@@ -30,6 +32,12 @@ pub enum Effect {
     InspectImage(ImageId),
     /// Fetch the image list.
     FetchImages,
+    /// Find out what is known of these images without looking inside: configuration, and the cache.
+    Know(Vec<ImageId>),
+    /// Look inside; one check at a time is asked for.
+    Check(Subject),
+    /// Stop a check.
+    CancelCheck(Subject),
     /// Ask the log service (see `logs`).
     Log(crate::logs::LogCommand),
     /// Write text to a file that must not exist yet.
@@ -93,6 +101,27 @@ pub enum Outcome {
         id: ImageId,
         /// The JSON, or why not.
         result: Result<Arc<serde_json::Value>, String>,
+    },
+    /// What is known of an image.
+    Known {
+        /// Which.
+        image: ImageId,
+        /// What, or why nothing.
+        result: Result<Arc<Known>, String>,
+    },
+    /// How far a check is; told a few times a second at most.
+    CheckProgress {
+        /// Of what.
+        subject: Subject,
+        /// How far.
+        progress: Progress,
+    },
+    /// A check ended.
+    Checked {
+        /// Of what.
+        subject: Subject,
+        /// What was found, or why nothing; `cancelled` where it was asked to stop.
+        result: Result<Arc<Known>, String>,
     },
     /// Images could not be listed (the list itself comes as engine news).
     ImagesFailed(String),

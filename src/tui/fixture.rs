@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+pub use super::fixture_images::*;
 use super::state::{State, StateConfig};
 use super::{Event, Key, KeyPress, Theme, draw, update};
 use crate::model::*;
@@ -42,13 +43,27 @@ pub fn gpu_key(number: u32) -> GpuKey {
     }
 }
 
+/// The id of an image of the night.
+pub fn image_id(name: &str) -> ImageId {
+    let byte = match name {
+        "my-train:0.4" => "ab",
+        "vllm/vllm-openai:0.9" => "cd",
+        "jupyter:cuda13" => "13",
+        "rag-api:2.1" => "21",
+        "pgvector/pgvector:pg17" => "17",
+        "my-train:0.3" => "03",
+        _ => "ef",
+    };
+    ImageId(format!("sha256:{}", byte.repeat(32)).into())
+}
+
 pub fn container(number: u8, name: &str, image: &str, state: ContainerState) -> Container {
     let live = state.is_live();
     Container {
         key: key(number),
         name: name.to_owned(),
         image: image.to_owned(),
-        image_id: ImageId(format!("sha256:{}", "ab".repeat(32)).into()),
+        image_id: image_id(image),
         command: "python train.py --token=abc".to_owned(),
         state,
         status: if live {
@@ -86,6 +101,9 @@ pub fn containers() -> Vec<Container> {
     let devices = |list: &[&str]| GpuGrant::Devices(list.iter().map(|d| (*d).to_owned()).collect());
     let mut train = container(1, "llama-sft", "my-train:0.4", Running);
     grant(&mut train, devices(&["0", "1"]));
+    if let Some(detail) = &mut train.detail {
+        detail.shm_size_bytes = Some(16 * GIB);
+    }
     let mut eval = container(2, "eval-7b", "vllm/vllm-openai:0.9", Exited);
     grant(&mut eval, devices(&["3"]));
     if let Some(detail) = &mut eval.detail {
@@ -94,6 +112,12 @@ pub fn containers() -> Vec<Container> {
     }
     let mut notebook = container(3, "notebook", "jupyter:cuda13", Running);
     grant(&mut notebook, devices(&["2"]));
+    if let Some(detail) = &mut notebook.detail {
+        detail.env = vec![
+            "CUDA_VERSION=13.0.1".to_owned(),
+            "NVIDIA_REQUIRE_CUDA=cuda>=13.0".to_owned(),
+        ];
+    }
     notebook.ports = vec![Port {
         container: 8888,
         host: Some(8888),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -9,26 +10,43 @@ use futures_util::future::BoxFuture;
 use super::event::Event;
 use super::run::Feed;
 use super::runner::{Backend, ShellStream};
+use crate::check::{self, Cancel, Progress, Subject, Told};
 use crate::engine::Engine;
 use crate::engine::exec::{Exec, TerminalSize};
 use crate::engine::logs::{LogService, LogSetup};
+use crate::inspect::Known;
+use crate::inspect::cache::Cache;
 use crate::lanes::Waker;
 use crate::logs::{LogCommand, LogLane};
-use crate::model::{ContainerKey, EngineNews, ProcKey, Signal, Stamp};
+use crate::model::{ContainerKey, EngineNews, ImageId, ProcKey, Signal, Stamp};
 use crate::trace::{Kind, Trace};
 use crate::watch::{Changes, Control, Watch, World};
+
+/// What an effect is told while the engine is away.
+const AWAY: &str = "the engine is not connected";
 
 /// What effects may ask for.
 pub struct Services {
     control: Control,
     logs: LogService,
+    cache: Cache,
+    /// What a crash left behind of earlier scans is looked for once, when the first image is asked for.
+    swept: Arc<AtomicBool>,
     term: String,
 }
 
 impl Services {
     /// The services beside a watch, and what feeds the loop from both. `procfs` is where the log service
-    /// proves that a container runs here before it attaches.
-    pub fn new(watch: Watch, procfs: PathBuf, waker: Waker, trace: Trace) -> (Self, LiveFeed) {
+    /// proves that a container runs here before it attaches; `cache` is where scans are kept. With
+    /// `read_only` not even what a crash left behind is removed.
+    pub fn new(
+        watch: Watch,
+        procfs: PathBuf,
+        cache: Cache,
+        read_only: bool,
+        waker: Waker,
+        trace: Trace,
+    ) -> (Self, LiveFeed) {
         let lane = LogLane::new(waker);
         let control = watch.control().clone();
         let provider = {
@@ -46,6 +64,8 @@ impl Services {
         let services = Self {
             control,
             logs,
+            cache,
+            swept: Arc::new(AtomicBool::new(read_only)),
             term: std::env::var("TERM").unwrap_or_else(|_| "xterm".to_owned()),
         };
         (services, LiveFeed { watch, lane, trace })
@@ -87,6 +107,37 @@ impl Backend for Services {
 
     fn resume_logs(&self) {
         self.logs.resume();
+    }
+
+    fn know(&self, image: ImageId) -> BoxFuture<'static, Result<Arc<Known>, String>> {
+        let (engine, cache) = (self.control.engine(), self.cache.clone());
+        let swept = Arc::clone(&self.swept);
+        async move {
+            let engine = engine.ok_or(AWAY)?;
+            if !swept.swap(true, Ordering::AcqRel) {
+                // An engine that cannot do it now is asked again at the next start.
+                let _ = engine.sweep_scan_containers().await;
+            }
+            let known = check::known(&engine, &cache, &image).await;
+            known.map(Arc::new).map_err(|error| error.to_string())
+        }
+        .boxed()
+    }
+
+    fn check(
+        &self,
+        subject: Subject,
+        progress: Box<dyn Fn(Progress) + Send + Sync>,
+        cancel: Cancel,
+    ) -> BoxFuture<'static, Result<Arc<Known>, String>> {
+        let (engine, cache) = (self.control.engine(), self.cache.clone());
+        async move {
+            let engine = engine.ok_or(AWAY)?;
+            let told: Told = Arc::from(progress);
+            let known = check::whole(&engine, &cache, &subject, told, &cancel).await;
+            known.map(Arc::new).map_err(|error| error.to_string())
+        }
+        .boxed()
     }
 
     fn open_shell(

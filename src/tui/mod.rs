@@ -11,6 +11,8 @@ pub mod encode;
 pub mod event;
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg(test)]
+mod fixture_images;
 mod fmt;
 pub mod input;
 pub mod keymap;

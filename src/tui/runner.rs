@@ -1,9 +1,12 @@
 //! Executes what `update` asks for, outside the UI thread; each result comes back as an [`Outcome`].
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -11,7 +14,9 @@ use tokio::runtime::Handle;
 
 use super::effect::{Effect, Outcome};
 use super::preferences::Preferences;
+use crate::check::{Cancel, Progress, Subject};
 use crate::engine::Engine;
+use crate::inspect::Known;
 use crate::lanes::Queue;
 use crate::logs::LogCommand;
 use crate::model::{ContainerCommand, ContainerKey, EngineNews, ImageId, ProcKey, Signal};
@@ -53,6 +58,17 @@ pub trait Backend: Send + Sync + 'static {
     fn hold_logs(&self);
     /// Attaching may begin again.
     fn resume_logs(&self);
+    /// What is known of an image without looking inside: its configuration, and the cache. An engine that is
+    /// away is an error.
+    fn know(&self, image: ImageId) -> BoxFuture<'static, Result<Arc<Known>, String>>;
+    /// Looks inside. Tells its progress a few times a second at most, and ends with `cancelled` soon after
+    /// `cancel` says so; what it made on the engine is gone when it ends.
+    fn check(
+        &self,
+        subject: Subject,
+        progress: Box<dyn Fn(Progress) + Send + Sync>,
+        cancel: Cancel,
+    ) -> BoxFuture<'static, Result<Arc<Known>, String>>;
     /// Opens a shell (`bash`, else `sh`) in the container, with a terminal of this size.
     fn open_shell(
         &self,
@@ -69,6 +85,20 @@ pub struct Runner<B> {
     outcomes: Queue<Outcome>,
     read_only: bool,
     preferences: PathBuf,
+    checks: Arc<Running>,
+}
+
+/// The checks that run.
+#[derive(Debug, Default)]
+struct Running {
+    checks: Mutex<HashMap<Subject, Cancel>>,
+    ended: Condvar,
+}
+
+impl Running {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Subject, Cancel>> {
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 const READ_ONLY: &str = "refused: midwatch runs with --read-only";
@@ -89,6 +119,7 @@ impl<B: Backend> Runner<B> {
             outcomes,
             read_only,
             preferences,
+            checks: Arc::default(),
         }
     }
 
@@ -124,6 +155,13 @@ impl<B: Backend> Runner<B> {
             Effect::Inspect(key) => self.inspect(key),
             Effect::InspectImage(id) => self.inspect_image(id),
             Effect::FetchImages => self.fetch_images(),
+            Effect::Know(images) => images.into_iter().for_each(|image| self.know(image)),
+            Effect::Check(subject) => self.check(subject),
+            Effect::CancelCheck(subject) => {
+                if let Some(cancel) = self.checks.lock().get(&subject) {
+                    cancel.cancel();
+                }
+            }
             Effect::Log(command) => self.backend.log(command),
             Effect::SaveFile { path, text } => {
                 self.blocking(move || Outcome::Saved(save_new(&path, text.as_bytes())));
@@ -214,6 +252,60 @@ impl<B: Backend> Runner<B> {
         });
     }
 
+    fn know(&self, image: ImageId) {
+        let outcomes = self.outcomes.clone();
+        let known = self.backend.know(image.clone());
+        self.runtime.spawn(async move {
+            let result = known.await;
+            outcomes.push(Outcome::Known { image, result });
+        });
+    }
+
+    fn check(&self, subject: Subject) {
+        let outcomes = self.outcomes.clone();
+        if self.read_only {
+            let result = Err(format!("{READ_ONLY}: a scan creates a container"));
+            outcomes.push(Outcome::Checked { subject, result });
+            return;
+        }
+        let cancel = Cancel::default();
+        match self.checks.lock().entry(subject.clone()) {
+            // Its end is on the way.
+            Entry::Occupied(_) => return,
+            Entry::Vacant(place) => place.insert(cancel.clone()),
+        };
+        let progress = {
+            let (outcomes, subject) = (outcomes.clone(), subject.clone());
+            Box::new(move |progress| {
+                let subject = subject.clone();
+                outcomes.push(Outcome::CheckProgress { subject, progress });
+            })
+        };
+        let check = self.backend.check(subject.clone(), progress, cancel);
+        let checks = Arc::clone(&self.checks);
+        self.runtime.spawn(async move {
+            let result = check.await;
+            checks.lock().remove(&subject);
+            checks.ended.notify_all();
+            outcomes.push(Outcome::Checked { subject, result });
+        });
+    }
+
+    /// Stops every check and waits, `within` at most, until what they made on the engine is gone. For the
+    /// end of the program; whether all of them ended.
+    pub fn end_checks(&self, within: Duration) -> bool {
+        let running = self.checks.lock();
+        for cancel in running.values() {
+            cancel.cancel();
+        }
+        let waited = self
+            .checks
+            .ended
+            .wait_timeout_while(running, within, |checks| !checks.is_empty());
+        let (running, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        running.is_empty()
+    }
+
     fn fetch_images(&self) {
         let outcomes = self.outcomes.clone();
         let Some(engine) = self.backend.engine() else {
@@ -288,6 +380,151 @@ pub fn load_preferences(path: &Path) -> Result<Preferences, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A backend whose check goes on until it is cancelled.
+    struct Endless;
+
+    impl Backend for Endless {
+        fn engine(&self) -> Option<Engine> {
+            None
+        }
+        fn news(&self, _news: EngineNews) {}
+        fn relist(&self) {}
+        fn set_visible(&self, _keys: Vec<ContainerKey>) {}
+        fn release_gpus(&self, _release: bool) {}
+        fn signal_process(&self, _process: &ProcKey, _signal: Signal) -> Result<(), String> {
+            Ok(())
+        }
+        fn log(&self, _command: LogCommand) {}
+        fn hold_logs(&self) {}
+        fn resume_logs(&self) {}
+        fn know(&self, image: ImageId) -> BoxFuture<'static, Result<Arc<Known>, String>> {
+            Box::pin(async move { Err(format!("{} is gone", image.0)) })
+        }
+        fn check(
+            &self,
+            _subject: Subject,
+            progress: Box<dyn Fn(Progress) + Send + Sync>,
+            cancel: Cancel,
+        ) -> BoxFuture<'static, Result<Arc<Known>, String>> {
+            Box::pin(async move {
+                progress(Progress::default());
+                while !cancel.is_cancelled() {
+                    tokio::task::yield_now().await;
+                }
+                Err("cancelled".to_owned())
+            })
+        }
+        fn open_shell(
+            &self,
+            _key: ContainerKey,
+            _cols: u16,
+            _rows: u16,
+        ) -> BoxFuture<'static, Result<ShellStream, String>> {
+            Box::pin(async { Err("none".to_owned()) })
+        }
+    }
+
+    /// Runs a story against a runner; returns the outcomes.
+    fn outcomes(
+        read_only: bool,
+        story: impl FnOnce(&Runner<Endless>),
+        done: impl Fn(&[Outcome]) -> bool,
+    ) -> Vec<Outcome> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let handle = runtime.handle().clone();
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let thread = std::thread::spawn(move || runtime.block_on(ended));
+        let queue = Queue::new(64, crate::lanes::Waker::new());
+        let runner = Runner::new(
+            Arc::new(Endless),
+            handle,
+            queue.clone(),
+            read_only,
+            PathBuf::new(),
+        );
+        story(&runner);
+        let begun = std::time::Instant::now();
+        let mut all = Vec::new();
+        while !done(&all) {
+            all.extend(queue.drain().items);
+            assert!(begun.elapsed() < Duration::from_secs(20), "{all:?}");
+            std::thread::yield_now();
+        }
+        drop(end);
+        assert!(thread.join().is_ok());
+        all
+    }
+
+    fn image(name: &str) -> ImageId {
+        ImageId(name.into())
+    }
+
+    #[test]
+    fn a_check_tells_its_progress_runs_once_and_can_be_cancelled() {
+        let subject = Subject::Image(image("a"));
+        let story = |runner: &Runner<Endless>| {
+            for _ in 0..2 {
+                runner.execute(Effect::Check(subject.clone()));
+            }
+            runner.execute(Effect::CancelCheck(Subject::Image(image("other"))));
+            runner.execute(Effect::CancelCheck(subject.clone()));
+        };
+        let all = outcomes(false, story, |all| all.len() >= 2);
+        let result = Err("cancelled".to_owned());
+        let progress = Progress::default();
+        let expected = [
+            Outcome::CheckProgress {
+                subject: subject.clone(),
+                progress,
+            },
+            Outcome::Checked {
+                subject: subject.clone(),
+                result,
+            },
+        ];
+        assert_eq!(all, expected);
+    }
+
+    #[test]
+    fn the_end_stops_every_check_and_waits_for_it() {
+        let story = |runner: &Runner<Endless>| {
+            runner.execute(Effect::Check(Subject::Image(image("a"))));
+            runner.execute(Effect::Check(Subject::Image(image("b"))));
+            assert!(runner.end_checks(Duration::from_secs(20)));
+            assert!(runner.end_checks(Duration::ZERO), "none is left");
+        };
+        let ended = |all: &[Outcome]| {
+            let ends = all.iter().filter(|o| matches!(o, Outcome::Checked { .. }));
+            ends.count() == 2
+        };
+        outcomes(false, story, ended);
+    }
+
+    #[test]
+    fn read_only_refuses_a_check_and_not_a_question() {
+        let story = |runner: &Runner<Endless>| {
+            runner.execute(Effect::Check(Subject::Image(image("a"))));
+            runner.execute(Effect::Know(vec![image("b")]));
+        };
+        let all = outcomes(true, story, |all| all.len() >= 2);
+        let why = |outcome: &Outcome| match outcome {
+            Outcome::Checked {
+                result: Err(why), ..
+            }
+            | Outcome::Known {
+                result: Err(why), ..
+            } => why.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            why(&all[0]),
+            "refused: midwatch runs with --read-only: a scan creates a container"
+        );
+        assert_eq!(why(&all[1]), "b is gone");
+    }
 
     #[test]
     fn a_file_is_never_written_over() {

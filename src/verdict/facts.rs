@@ -2,244 +2,11 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use crate::model::ComputeCapability;
 
+pub use super::device::{ContainerShape, Coverage, DeviceCode, PtxCode, Target, Variant};
 use super::require::Requirements;
 use super::version::Version;
-
-/// Which GPUs a piece of compiled code is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Target {
-    /// Compute capability it names.
-    pub capability: ComputeCapability,
-    /// Plain, architecture-specific or family-specific.
-    pub variant: Variant,
-}
-
-/// The suffix of a target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Variant {
-    /// `sm_90`.
-    Plain,
-    /// `sm_90a`: this capability alone.
-    Architecture,
-    /// `sm_100f`: this capability and later ones of its family.
-    Family,
-}
-
-impl Target {
-    /// A target from a fatbinary entry's decimal architecture (90, 120) and suffix.
-    pub fn from_number(number: u32, variant: Variant) -> Self {
-        Self {
-            capability: ComputeCapability {
-                major: number / 10,
-                minor: number % 10,
-            },
-            variant,
-        }
-    }
-
-    /// Whether SASS of this target runs on a GPU: same major and not a higher minor; `a` exactly; `f` like
-    /// plain within its major. `sm_101` of CUDA 12.8 and 12.9 is Thor, later called 11.0.
-    ///
-    /// Sources: NVIDIA's Ampere and Ada compatibility guides; ptxas 13.4 and 13.5 run for the suffixes.
-    pub fn sass_runs_on(self, gpu: ComputeCapability) -> bool {
-        if (self.capability.major, self.capability.minor) == (10, 1) {
-            return (gpu.major, gpu.minor) == (11, 0);
-        }
-        match self.variant {
-            Variant::Plain | Variant::Family => {
-                self.capability.major == gpu.major && self.capability.minor <= gpu.minor
-            }
-            Variant::Architecture => self.capability == gpu,
-        }
-    }
-
-    /// Whether PTX of this target can be compiled for a GPU: plain for this and any later capability; `a`
-    /// exactly; `f` within its family.
-    pub fn ptx_compiles_for(self, gpu: ComputeCapability) -> bool {
-        match self.variant {
-            Variant::Plain => self.capability <= gpu,
-            _ => self.sass_runs_on(gpu),
-        }
-    }
-
-    fn suffix(self) -> &'static str {
-        match self.variant {
-            Variant::Plain => "",
-            Variant::Architecture => "a",
-            Variant::Family => "f",
-        }
-    }
-
-    /// `sm_90a`.
-    pub fn sass_name(self) -> String {
-        format!(
-            "sm_{}{}{}",
-            self.capability.major,
-            self.capability.minor,
-            self.suffix()
-        )
-    }
-
-    /// `compute_90a`.
-    pub fn ptx_name(self) -> String {
-        format!(
-            "compute_{}{}{}",
-            self.capability.major,
-            self.capability.minor,
-            self.suffix()
-        )
-    }
-}
-
-/// PTX in a container: its target and the PTX ISA it is written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct PtxCode {
-    /// For which GPUs.
-    pub target: Target,
-    /// PTX ISA, as (8, 7).
-    pub isa: (u32, u32),
-}
-
-/// A kind of fatbinary container and how often the library has it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct ContainerShape {
-    /// Compiled code, sorted.
-    pub sass: Vec<Target>,
-    /// PTX, sorted.
-    pub ptx: Vec<PtxCode>,
-}
-
-/// The device code of one library or of several: its containers, one per translation unit.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeviceCode {
-    /// Distinct containers with their counts; those without any code are not counted.
-    pub shapes: Vec<(ContainerShape, u32)>,
-    /// PTX found in `__nv_relfatbin` alone: it counts as "maybe", never as proof.
-    pub relocatable_ptx: Vec<PtxCode>,
-}
-
-/// How much of some device code serves a GPU, as shares of its containers (0 to 1).
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Coverage {
-    /// With SASS that runs.
-    pub sass: f64,
-    /// Without such SASS, with PTX that the driver compiles.
-    pub jit: f64,
-    /// Without such SASS, with PTX that is too new for the driver.
-    pub ptx_too_new: f64,
-}
-
-impl DeviceCode {
-    /// Containers in all.
-    pub fn containers(&self) -> u32 {
-        self.shapes.iter().map(|(_, count)| count).sum()
-    }
-
-    /// Adds one container.
-    pub fn add(&mut self, mut shape: ContainerShape) {
-        shape.sass.sort_unstable();
-        shape.sass.dedup();
-        shape.ptx.sort_unstable();
-        shape.ptx.dedup();
-        if shape.sass.is_empty() && shape.ptx.is_empty() {
-            return;
-        }
-        match self.shapes.iter_mut().find(|(known, _)| *known == shape) {
-            Some((_, count)) => *count += 1,
-            None => self.shapes.push((shape, 1)),
-        }
-    }
-
-    /// How much serves this GPU under a driver that compiles PTX up to `newest_ptx` (`None`: unknown,
-    /// counted as new enough, since only NVML's own number may fail something).
-    pub fn coverage(&self, gpu: ComputeCapability, newest_ptx: Option<(u32, u32)>) -> Coverage {
-        let total = f64::from(self.containers());
-        let mut coverage = Coverage::default();
-        if total == 0.0 {
-            return coverage;
-        }
-        for (shape, count) in &self.shapes {
-            let share = f64::from(*count) / total;
-            if shape.sass.iter().any(|t| t.sass_runs_on(gpu)) {
-                coverage.sass += share;
-                continue;
-            }
-            let mut fitting = shape
-                .ptx
-                .iter()
-                .filter(|p| p.target.ptx_compiles_for(gpu))
-                .peekable();
-            if fitting.peek().is_none() {
-                continue;
-            }
-            if fitting.any(|p| newest_ptx.is_none_or(|newest| p.isa <= newest)) {
-                coverage.jit += share;
-            } else {
-                coverage.ptx_too_new += share;
-            }
-        }
-        coverage
-    }
-
-    /// Share of containers that have each SASS target, lowest target first.
-    pub fn sass_shares(&self) -> Vec<(Target, f64)> {
-        self.shares(|shape| shape.sass.clone())
-    }
-
-    /// Share of containers that have each PTX target, lowest first.
-    pub fn ptx_shares(&self) -> Vec<(PtxCode, f64)> {
-        self.shares(|shape| shape.ptx.clone())
-    }
-
-    fn shares<T: Ord + Copy>(&self, of: impl Fn(&ContainerShape) -> Vec<T>) -> Vec<(T, f64)> {
-        let total = f64::from(self.containers());
-        let mut counts = std::collections::BTreeMap::new();
-        for (shape, count) in &self.shapes {
-            for item in of(shape) {
-                *counts.entry(item).or_insert(0u32) += count;
-            }
-        }
-        counts
-            .into_iter()
-            .map(|(item, count)| (item, f64::from(count) / total))
-            .collect()
-    }
-
-    /// The targets that the code is really built for: stray entries in few containers (under a tenth of
-    /// the most common share) left out.
-    pub fn main_sass(&self) -> Vec<Target> {
-        let shares = self.sass_shares();
-        let most = shares.iter().map(|(_, share)| *share).fold(0.0, f64::max);
-        shares
-            .into_iter()
-            .filter(|(_, share)| *share >= most / 10.0)
-            .map(|(target, _)| target)
-            .collect()
-    }
-
-    /// As [`DeviceCode::main_sass`], for PTX targets.
-    pub fn main_ptx(&self) -> Vec<PtxCode> {
-        let shares = self.ptx_shares();
-        let sass_most = self
-            .sass_shares()
-            .iter()
-            .map(|(_, s)| *s)
-            .fold(0.0, f64::max);
-        let most = shares
-            .iter()
-            .map(|(_, share)| *share)
-            .fold(sass_most, f64::max);
-        shares
-            .into_iter()
-            .filter(|(_, share)| *share >= most / 10.0)
-            .map(|(code, _)| code)
-            .collect()
-    }
-}
 
 /// A library with device code.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -256,6 +23,37 @@ pub struct CudaLibrary {
     pub problem: Option<String>,
 }
 
+impl CudaLibrary {
+    /// Whether it is one of NVIDIA's own.
+    pub fn is_nvidias(&self) -> bool {
+        is_nvidia_library(&self.path)
+    }
+}
+
+/// NVIDIA's own libraries choose kernels themselves and say nothing of what the program is built for.
+pub fn is_nvidia_library(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    [
+        "libcublas",
+        "libcudnn",
+        "libcufft",
+        "libcurand",
+        "libcusolver",
+        "libcusparse",
+        "libcutensor",
+        "libnccl",
+        "libnpp",
+        "libnvjpeg",
+        "libnvrtc",
+        "libnvinfer",
+        "libcupti",
+        "libnvshmem",
+        "libcudart",
+    ]
+    .iter()
+    .any(|prefix| name.starts_with(prefix))
+}
+
 /// What a framework was built for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Build {
@@ -268,6 +66,20 @@ pub enum Build {
     /// Its files do not say.
     #[default]
     Unknown,
+}
+
+/// A library that a framework needs and that the loader finds in another place first: by the image's library
+/// path another CUDA's build of the same soname comes before the framework's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shadowed {
+    /// What the framework needs (`libcudnn.so.9`).
+    pub soname: String,
+    /// Path of the one that is found first.
+    pub path: String,
+    /// Its version, where its file or package tells.
+    pub version: Option<String>,
+    /// What puts its folder first (`LD_LIBRARY_PATH`).
+    pub by: String,
 }
 
 /// A framework found in the image.
@@ -291,6 +103,8 @@ pub struct Framework {
     pub libraries: Vec<String>,
     /// Needed CUDA libraries that are not in the image (`libcudnn.so.9`).
     pub missing: Vec<String>,
+    /// Needed libraries that resolve to another CUDA major's first.
+    pub shadowed: Vec<Shadowed>,
     /// It compiles PTX at run time with a compiler of its own CUDA (numba, CuPy's NVRTC without cubin).
     pub jits_ptx: bool,
     /// It starts worker processes that share memory (data loaders).
@@ -447,7 +261,46 @@ impl ImageFacts {
         };
         self.frameworks
             .iter()
-            .max_by_key(|f| (f.on_path != Some(false), size(f)))
+            .max_by_key(|f| (f.on_path != Some(false), !f.is_helper(), size(f)))
+    }
+
+    /// The frameworks that decide, with their index: those that `python` on the PATH gets or may get, and
+    /// programs; where none is, all of them.
+    pub fn deciding(&self) -> Vec<(usize, &Framework)> {
+        let all = || self.frameworks.iter().enumerate();
+        // One Python is on the PATH: of a framework that it has, no other copy counts.
+        let taken = |f: &Framework| {
+            f.on_path.is_none()
+                && self
+                    .frameworks
+                    .iter()
+                    .any(|other| other.on_path == Some(true) && other.name == f.name)
+        };
+        let on_path: Vec<_> = all()
+            .filter(|(_, f)| f.on_path != Some(false) && !taken(f))
+            .collect();
+        if on_path.is_empty() {
+            return all().collect();
+        }
+        on_path
+    }
+}
+
+impl Framework {
+    /// An addition to another framework: what fails of it leaves the rest running.
+    pub fn is_helper(&self) -> bool {
+        matches!(
+            self.name.replace('_', "-").as_str(),
+            "bitsandbytes" | "flash-attn" | "triton" | "xformers" | "numba"
+        )
+    }
+
+    /// `torch 2.6.0+cu124`.
+    pub fn title(&self) -> String {
+        match &self.version {
+            Some(version) => format!("{} {version}", self.name),
+            None => self.name.clone(),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which CUDA an image needs, and how a libcuda of a given CUDA carries it.
 
 use super::catalogue::Catalogue;
-use super::facts::{Build, Framework, ImageFacts};
+use super::facts::{Build, CudaLibrary, Framework, ImageFacts, Scan};
 use super::version::Version;
 
 /// One thing in the image that needs a CUDA, and who said so.
@@ -17,6 +17,15 @@ pub struct Need {
     pub framework: Option<usize>,
 }
 
+/// What an image needs, and of what that could not be told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// What is known.
+    pub known: Vec<Need>,
+    /// Facts that are missing, in words.
+    pub lacking: Vec<String>,
+}
+
 /// How a libcuda carries a need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Carry {
@@ -30,8 +39,16 @@ pub enum Carry {
     TooOld,
 }
 
+impl Carry {
+    /// Whether the program starts.
+    pub fn carries(self) -> bool {
+        matches!(self, Self::Native | Self::MinorVersion)
+    }
+}
+
 /// What carries `need` on a libcuda of CUDA `cuda`, whose driver version is `driver` where it is the
-/// host's (a compat library is always above its major's floor).
+/// host's (a compat library is always above its major's floor). A driver named by its branch alone is that
+/// branch's newest build.
 pub fn carry(need: &Version, cuda: &Version, driver: Option<&Version>) -> Carry {
     if need.pair() <= cuda.pair() {
         return Carry::Native;
@@ -39,72 +56,231 @@ pub fn carry(need: &Version, cuda: &Version, driver: Option<&Version>) -> Carry 
     if need.major() != cuda.major() || need.major() < 11 {
         return Carry::TooOld;
     }
+    let under = |floor: &Version, driver: &Version| {
+        if driver.is_bare() {
+            driver.major() < floor.major()
+        } else {
+            driver < floor
+        }
+    };
     match (Catalogue::get().minor_floor(need.major()), driver) {
-        (Some(floor), Some(driver)) if driver < floor => Carry::UnderFloor,
+        (Some(floor), Some(driver)) if under(floor, driver) => Carry::UnderFloor,
         _ => Carry::MinorVersion,
     }
 }
 
 /// What the image needs. Frameworks decide where there are any; several builds in one place need the one
-/// that fits best; without frameworks the newest runtime library, else what the configuration declares.
-pub fn needs(image: &ImageFacts, cuda: Option<&Version>) -> Vec<Need> {
-    let mut needs: Vec<Need> = image
-        .frameworks
-        .iter()
-        .enumerate()
-        .filter(|(_, f)| f.on_path != Some(false))
-        .filter_map(|(index, f)| framework_need(index, f, cuda))
-        .collect();
-    if needs.is_empty() {
-        needs.extend(runtime_need(image));
+/// that fits best; without frameworks the program's own libraries and the newest runtime, else what the
+/// configuration declares.
+pub fn needs(image: &ImageFacts, cuda: Option<&Version>, driver: Option<&Version>) -> Needs {
+    let mut needs = Needs::default();
+    let deciding = image.deciding();
+    for (index, framework) in &deciding {
+        match framework_need(image, framework, cuda, driver) {
+            Told::Needs(cuda, evidence) => needs.known.push(Need {
+                who: framework.title(),
+                cuda,
+                evidence,
+                framework: Some(*index),
+            }),
+            Told::Nothing => {}
+            Told::Lacking(what) => needs.lacking.push(what),
+        }
+    }
+    // A framework built for the CPU or for AMD decides too: what lies beside it is not what it uses.
+    let framework_decides = deciding.iter().any(|(_, f)| !f.is_helper());
+    if needs.known.is_empty() {
+        own_needs(image, framework_decides, &mut needs);
     }
     needs
 }
 
-fn framework_need(index: usize, framework: &Framework, cuda: Option<&Version>) -> Option<Need> {
-    let who = match &framework.version {
-        Some(version) => format!("{} {version}", framework.name),
-        None => framework.name.clone(),
-    };
-    let version = match &framework.build {
-        Build::Cuda(Some(version)) if framework.alternatives.is_empty() => version.clone(),
-        Build::Cuda(_) => best_alternative(&framework.alternatives, cuda)?.clone(),
-        _ => return None,
-    };
-    Some(Need {
-        who,
-        cuda: version,
-        evidence: framework.evidence.clone(),
-        framework: Some(index),
-    })
+enum Told {
+    Needs(Version, String),
+    Nothing,
+    Lacking(String),
 }
 
-/// The newest alternative of the driver's major or older; else the oldest.
-fn best_alternative<'a>(all: &'a [Version], cuda: Option<&Version>) -> Option<&'a Version> {
-    let fitting = cuda.and_then(|cuda| all.iter().filter(|v| v.major() <= cuda.major()).max());
+fn framework_need(
+    image: &ImageFacts,
+    framework: &Framework,
+    cuda: Option<&Version>,
+    driver: Option<&Version>,
+) -> Told {
+    let by_libraries = || {
+        let libraries = framework
+            .libraries
+            .iter()
+            .chain(&framework.library)
+            .filter_map(|path| image.library(path));
+        lower_bound(image, libraries)
+    };
+    let lacking = || Told::Lacking(format!("which CUDA {} was built with", framework.title()));
+    match &framework.build {
+        Build::Cuda(_) if !framework.alternatives.is_empty() => {
+            match alternative(image, framework, cuda, driver) {
+                Some(version) => Told::Needs(version.clone(), framework.evidence.clone()),
+                None => Told::Nothing,
+            }
+        }
+        Build::Cuda(Some(version)) => Told::Needs(version.clone(), framework.evidence.clone()),
+        Build::Cuda(None) => match by_libraries() {
+            Some((version, evidence)) => Told::Needs(version, evidence),
+            // What compiles at run time alone has no CUDA of its own.
+            None if framework.is_helper() => Told::Nothing,
+            None => lacking(),
+        },
+        Build::Unknown => match by_libraries() {
+            Some((version, evidence)) => Told::Needs(version, evidence),
+            None if framework.is_helper() => Told::Nothing,
+            None => Told::Lacking(format!(
+                "whether {} was built for CUDA or for the CPU",
+                framework.title()
+            )),
+        },
+        Build::Cpu | Build::Rocm(_) => Told::Nothing,
+    }
+}
+
+/// Of several builds in one place the one that is used: bitsandbytes takes that of torch's CUDA, others the
+/// newest that this driver carries; where none fits, the oldest.
+pub fn alternative<'a>(
+    image: &'a ImageFacts,
+    framework: &'a Framework,
+    cuda: Option<&Version>,
+    driver: Option<&Version>,
+) -> Option<&'a Version> {
+    let all = &framework.alternatives;
+    if framework.name == "bitsandbytes" {
+        let torch = image.frameworks.iter().find_map(|f| match &f.build {
+            Build::Cuda(Some(version)) if f.name == "torch" && f.place == framework.place => {
+                Some(version)
+            }
+            _ => None,
+        });
+        if let Some(torch) = torch {
+            return all.iter().find(|v| v.pair() == torch.pair());
+        }
+    }
+    let fitting = cuda.and_then(|cuda| {
+        all.iter()
+            .filter(|v| carry(v, cuda, driver).carries())
+            .max()
+    });
     fitting.or_else(|| all.iter().min())
 }
 
-fn runtime_need(image: &ImageFacts) -> Option<Need> {
-    if let Some(runtime) = image
+/// The lowest CUDA that libraries can have been built with: by the runtime they need, and by the PTX in them.
+fn lower_bound<'a>(
+    image: &ImageFacts,
+    libraries: impl Iterator<Item = &'a CudaLibrary>,
+) -> Option<(Version, String)> {
+    let mut best: Option<(Version, String)> = None;
+    for library in libraries {
+        let by_name = needed_major(library).map(|major| {
+            let runtime = image
+                .runtimes
+                .iter()
+                .filter(|r| r.version.major() == major)
+                .map(|r| r.version.clone())
+                .min();
+            runtime.unwrap_or_else(|| Version::from_pair(major, 0))
+        });
+        let by_ptx = newest_ptx_cuda(library);
+        for (version, why) in [
+            (by_name, "the CUDA runtime that it needs"),
+            (by_ptx, "the PTX in it"),
+        ] {
+            let Some(version) = version else { continue };
+            if best.as_ref().is_none_or(|(known, _)| version > *known) {
+                let evidence = format!("{}: CUDA {version} or newer, by {why}", library.path);
+                best = Some((version, evidence));
+            }
+        }
+    }
+    best
+}
+
+/// The CUDA major in the names of the libraries it needs: `libcudart.so.12`, `libcublas.so.12`.
+pub fn needed_major(library: &CudaLibrary) -> Option<u32> {
+    library.needed.iter().find_map(|name| {
+        let rest = ["libcudart.so.", "libcublas.so.", "libcublasLt.so."]
+            .iter()
+            .find_map(|prefix| name.strip_prefix(prefix))?;
+        rest.split('.').next()?.parse().ok()
+    })
+}
+
+/// The CUDA that first wrote its newest PTX: a lower bound, as a compiler may write older PTX.
+fn newest_ptx_cuda(library: &CudaLibrary) -> Option<Version> {
+    let code = &library.code;
+    let in_containers = code.shapes.iter().flat_map(|(shape, _)| &shape.ptx);
+    let isa = in_containers
+        .chain(&code.relocatable_ptx)
+        .map(|ptx| ptx.isa)
+        .max()?;
+    Catalogue::get()
+        .cuda_for_ptx(&Version::from_pair(isa.0, isa.1))
+        .cloned()
+}
+
+/// What programs of no known framework need; beside a framework that decides, runtimes and variables do not count.
+fn own_needs(image: &ImageFacts, framework_decides: bool, needs: &mut Needs) {
+    let of_framework = |path: &String| {
+        image
+            .frameworks
+            .iter()
+            .any(|f| f.library.as_ref() == Some(path) || f.libraries.contains(path))
+    };
+    let own: Vec<&CudaLibrary> = image
+        .libraries
+        .iter()
+        .filter(|l| l.code.containers() > 0 && !l.is_nvidias() && !of_framework(&l.path))
+        .collect();
+    if framework_decides && own.is_empty() {
+        return;
+    }
+    let bound = lower_bound(image, own.iter().copied());
+    let runtime = image
         .runtimes
         .iter()
-        .max_by(|a, b| a.version.cmp(&b.version))
-    {
-        return Some(Need {
-            who: "the CUDA runtime".to_owned(),
-            cuda: runtime.version.clone(),
-            evidence: runtime.evidence.clone(),
-            framework: None,
-        });
-    }
-    let declared = image.declared_cuda.as_ref()?;
-    Some(Need {
-        who: "the image".to_owned(),
-        cuda: declared.clone(),
-        evidence: format!("CUDA_VERSION={declared} in the image's environment"),
+        .max_by(|a, b| a.version.cmp(&b.version));
+    let (who, cuda, evidence) = match (bound, runtime) {
+        (Some((cuda, evidence)), _) => ("the program in the image", cuda, evidence),
+        (None, Some(runtime)) => (
+            "the CUDA runtime",
+            runtime.version.clone(),
+            runtime.evidence.clone(),
+        ),
+        (None, None) => match (&image.declared_cuda, own.first()) {
+            (Some(declared), _) => (
+                "the image",
+                declared.clone(),
+                declared_evidence(image, declared),
+            ),
+            (None, Some(library)) => {
+                let what = format!("which CUDA {} was built with", library.path);
+                needs.lacking.push(what);
+                return;
+            }
+            (None, None) => return,
+        },
+    };
+    needs.known.push(Need {
+        who: who.to_owned(),
+        cuda,
+        evidence,
         framework: None,
-    })
+    });
+}
+
+fn declared_evidence(image: &ImageFacts, declared: &Version) -> String {
+    let more = if image.scan == Scan::Config && !image.unmodified_base {
+        "; what a scan finds in its files counts more"
+    } else {
+        ""
+    };
+    format!("CUDA_VERSION={declared} in the image's environment{more}")
 }
 
 #[cfg(test)]
@@ -145,7 +321,18 @@ mod tests {
     fn the_best_of_several_builds_is_what_counts() {
         let v = |t: &str| Version::parse(t).unwrap();
         let all = [v("11.8"), v("12.4"), v("13.0")];
-        let best = |cuda: Option<&Version>| best_alternative(&all, cuda).unwrap().to_string();
+        let ollama = Framework {
+            name: "ollama".into(),
+            build: Build::Cuda(None),
+            alternatives: all.to_vec(),
+            ..Framework::default()
+        };
+        let image = ImageFacts::default();
+        let best = |cuda: Option<&Version>| {
+            alternative(&image, &ollama, cuda, None)
+                .unwrap()
+                .to_string()
+        };
         assert_eq!(best(Some(&v("12.2"))), "12.4");
         assert_eq!(best(Some(&v("13.1"))), "13.0");
         assert_eq!(best(Some(&v("10.2"))), "11.8");

@@ -2,28 +2,55 @@
 
 use crate::model::ComputeCapability;
 
-use super::catalogue::{BranchKind, Catalogue, variant_cuda};
-use super::facts::HostFacts;
-use super::need::{Carry, carry};
+use super::catalogue::{Arch, Branch, BranchKind, Catalogue, variant_cuda};
+use super::facts::{HostFacts, Target, Variant};
+use super::need::carry;
 use super::version::Version;
 
+/// `sm_120`.
+pub fn sm(capability: ComputeCapability) -> String {
+    format!("sm_{}{}", capability.major, capability.minor)
+}
+
+/// What bounds the drivers for some GPUs: the branch that first knows them all and the last that does.
+struct Bounds<'a> {
+    first: Option<u32>,
+    last: Option<(u32, &'a Arch)>,
+    last_toolkit: Option<u32>,
+}
+
+fn bounds(gpus: &[ComputeCapability]) -> Bounds<'static> {
+    let archs: Vec<&'static Arch> = gpus
+        .iter()
+        .filter_map(|gpu| Catalogue::get().arch(*gpu))
+        .collect();
+    Bounds {
+        first: archs.iter().filter_map(|a| a.first_branch).max(),
+        last: archs
+            .iter()
+            .filter_map(|a| Some((a.last_branch?, *a)))
+            .min_by_key(|(last, _)| *last),
+        last_toolkit: archs
+            .iter()
+            .filter_map(|a| Some(a.last_toolkit.as_ref()?.major()))
+            .min(),
+    }
+}
+
 /// The drivers to upgrade to so that CUDA `need` runs on these GPUs: the lowest that serves and the
-/// recommended branch. A GPU whose last branch is older leaves nothing to recommend.
+/// recommended branch. A GPU whose last branch is older leaves nothing to recommend, and neither does one
+/// that this CUDA no longer supports: no driver mends that.
 pub fn driver_upgrade(need: &Version, gpus: &[ComputeCapability], month: &str) -> Vec<String> {
     let catalogue = Catalogue::get();
+    let bounds = bounds(gpus);
+    if bounds.last_toolkit.is_some_and(|last| last < need.major()) {
+        return Vec::new();
+    }
     let lowest = if need.major() >= 11 {
         catalogue.minor_floor(need.major()).cloned()
     } else {
         catalogue.toolkit(need).map(|t| t.min_driver.clone())
     };
-    let first = gpus
-        .iter()
-        .filter_map(|gpu| catalogue.arch(*gpu)?.first_branch)
-        .max();
-    let last = gpus
-        .iter()
-        .filter_map(|gpu| catalogue.arch(*gpu)?.last_branch)
-        .min();
     let Some(lowest) = lowest else {
         return vec![format!(
             "upgrade the driver to one whose CUDA is {}.{} or newer (`nvidia-smi` prints it)",
@@ -31,46 +58,95 @@ pub fn driver_upgrade(need: &Version, gpus: &[ComputeCapability], month: &str) -
             need.minor()
         )];
     };
-    let lowest_branch = lowest.major().max(first.unwrap_or(0));
-    if last.is_some_and(|last| last < lowest_branch) {
+    let lowest_branch = lowest.major().max(bounds.first.unwrap_or(0));
+    if bounds.last.is_some_and(|(last, _)| last < lowest_branch) {
         return Vec::new();
     }
+    let up_to = bounds.last.map_or_else(String::new, |(last, arch)| {
+        format!(", up to branch {last}, the last for {}", arch.name)
+    });
     let mut remedies = vec![if lowest_branch > lowest.major() {
         format!(
-            "upgrade the host driver to branch {lowest_branch} or newer (the first that knows this GPU)"
+            "upgrade the host driver to branch {lowest_branch} or newer (the first that knows this GPU){up_to}"
         )
     } else {
-        format!("upgrade the host driver to {lowest} or newer")
+        format!("upgrade the host driver to {lowest} or newer{up_to}")
     }];
-    let recommended = catalogue.branches.iter().rfind(|b| {
-        b.branch >= lowest_branch
-            && last.is_none_or(|last| b.branch <= last)
-            && b.is_supported(month)
-            && matches!(b.kind, BranchKind::Lts | BranchKind::Production)
-    });
-    if let Some(branch) = recommended {
-        let kind = match branch.kind {
-            BranchKind::Lts => "long-term support branch",
-            _ => "production branch",
-        };
-        remedies.push(format!(
-            "recommended: driver branch {} ({kind}, CUDA {}): `sudo apt-get install nvidia-driver-{}-server` or your distribution's package, then reboot",
-            branch.branch, branch.cuda, branch.branch
-        ));
-    }
+    remedies.extend(recommended(
+        lowest_branch,
+        bounds.last.map(|(last, _)| last),
+        month,
+    ));
     remedies
 }
 
-/// The newest `nvidia/cuda` line that this driver carries without compat.
+/// The newest supported long-term or production branch in a range.
+fn recommended(lowest: u32, last: Option<u32>, month: &str) -> Option<String> {
+    let suits = |b: &&Branch| {
+        b.branch >= lowest
+            && last.is_none_or(|last| b.branch <= last)
+            && b.is_supported(month)
+            && matches!(b.kind, BranchKind::Lts | BranchKind::Production)
+    };
+    let branch = Catalogue::get().branches.iter().rfind(suits)?;
+    let kind = match branch.kind {
+        BranchKind::Lts => "long-term support",
+        _ => "production branch",
+    };
+    Some(format!(
+        "recommended: driver branch {} ({kind}, CUDA {}) from your distribution's packages (on Ubuntu `sudo ubuntu-drivers list --gpgpu` names them), then reboot",
+        branch.branch, branch.cuda
+    ))
+}
+
+/// To be of CUDA `wanted` itself (a requirement, PTX) the driver must be that toolkit's own or newer.
+pub fn driver_for(wanted: &Version, host: &HostFacts) -> Vec<String> {
+    let gpus: Vec<ComputeCapability> = host.gpus.iter().filter_map(|g| g.capability).collect();
+    let Some(toolkit) = Catalogue::get().toolkit(wanted) else {
+        return driver_upgrade(wanted, &gpus, &host.month);
+    };
+    let bounds = bounds(&gpus);
+    let branch = toolkit.min_driver.major();
+    if bounds.last.is_some_and(|(last, _)| last < branch) {
+        return Vec::new();
+    }
+    let lowest = match bounds.first {
+        Some(first) if first > branch => format!("branch {first}"),
+        _ if toolkit.min_driver.is_bare() => format!("branch {branch}"),
+        _ => toolkit.min_driver.to_string(),
+    };
+    vec![format!(
+        "upgrade the host driver to {lowest} or newer (CUDA {wanted})"
+    )]
+}
+
+/// The newest `nvidia/cuda` image that this driver carries without compat and whose CUDA compiles for these
+/// GPUs.
 pub fn base_image(host: &HostFacts) -> Option<String> {
     let cuda = host.cuda.as_ref()?;
-    let toolkit = Catalogue::get()
+    let catalogue = Catalogue::get();
+    let archs: Vec<&Arch> = host
+        .gpus
+        .iter()
+        .filter_map(|g| catalogue.arch(g.capability?))
+        .collect();
+    let suits = |toolkit: &Version| {
+        toolkit.pair() <= cuda.pair()
+            && archs.iter().all(|a| {
+                a.first_toolkit <= *toolkit
+                    && a.last_toolkit.as_ref().is_none_or(|last| toolkit <= last)
+            })
+    };
+    let toolkit = catalogue.toolkits.iter().rfind(|t| suits(&t.cuda))?;
+    let tag = catalogue
         .toolkits
         .iter()
-        .rfind(|t| t.cuda.pair() <= cuda.pair())?;
+        .rfind(|t| suits(&t.cuda) && t.image.is_some())
+        .and_then(|t| t.image.as_deref());
+    let such = tag.map_or_else(String::new, |tag| format!(", such as `nvidia/cuda:{tag}`"));
     Some(format!(
-        "use an image of CUDA {} or older, such as `nvidia/cuda:{}.1-runtime-ubuntu22.04`",
-        toolkit.cuda, toolkit.cuda
+        "use an image of CUDA {} or older{such}",
+        toolkit.cuda
     ))
 }
 
@@ -78,35 +154,39 @@ pub fn base_image(host: &HostFacts) -> Option<String> {
 pub fn torch_wheel(host: &HostFacts, gpus: &[ComputeCapability]) -> Option<String> {
     let cuda = host.cuda.as_ref()?;
     let catalogue = Catalogue::get();
+    let on_arm = host
+        .platform
+        .as_deref()
+        .is_some_and(|p| p.split('/').nth(1) == Some("arm64"));
+    let serves = |capabilities: &[ComputeCapability]| {
+        gpus.iter().all(|gpu| {
+            capabilities.iter().any(|capability| {
+                let target = Target {
+                    capability: *capability,
+                    variant: Variant::Plain,
+                };
+                target.sass_runs_on(*gpu)
+            })
+        })
+    };
     for row in catalogue.torch_index.iter().rev() {
-        let mut variants: Vec<(&String, Version)> = row
+        let compiled = |variant: &String| {
+            catalogue
+                .torch_archs
+                .iter()
+                .filter(|a| a.arm64 == on_arm)
+                .filter(|a| a.variants.contains(variant))
+                .filter(|a| a.first <= row.torch && row.torch <= a.last)
+                .any(|a| serves(&a.compute_capabilities))
+        };
+        let newest = row
             .variants
             .iter()
             .filter_map(|v| variant_cuda(v).map(|cuda| (v, cuda)))
-            .filter(|(_, need)| {
-                matches!(
-                    carry(need, cuda, host.driver.as_ref()),
-                    Carry::Native | Carry::MinorVersion
-                )
-            })
-            .filter(|(variant, _)| {
-                catalogue
-                    .torch_archs
-                    .iter()
-                    .filter(|a| {
-                        a.variants.contains(variant) && a.first <= row.torch && row.torch <= a.last
-                    })
-                    .any(|a| {
-                        gpus.iter().all(|gpu| {
-                            a.compute_capabilities
-                                .iter()
-                                .any(|c| c.major == gpu.major && c.minor <= gpu.minor)
-                        })
-                    })
-            })
-            .collect();
-        variants.sort_by(|a, b| a.1.cmp(&b.1));
-        if let Some((variant, _)) = variants.pop() {
+            .filter(|(_, need)| carry(need, cuda, host.driver.as_ref()).carries())
+            .filter(|(variant, _)| compiled(variant))
+            .max_by(|a, b| a.1.cmp(&b.1));
+        if let Some((variant, _)) = newest {
             return Some(format!(
                 "pip install 'torch=={}.*' --index-url https://download.pytorch.org/whl/{variant}",
                 row.torch

@@ -65,6 +65,11 @@ impl Version {
         (self.major(), self.minor())
     }
 
+    /// A major alone (`535`): of a driver it means the branch's newest build.
+    pub fn is_bare(&self) -> bool {
+        self.parts.len() == 1
+    }
+
     fn part(&self, index: usize) -> u32 {
         self.parts.get(index).copied().unwrap_or(0)
     }

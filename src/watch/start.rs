@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use crate::demo::{self, DemoHost, DemoLanes, DemoThread};
 use crate::engine::{Asked, Engine, EngineHandle, EngineLanes, Env, SourceConfig, source};
 use crate::gpu::{self, GpuConfig, GpuHandle, GpuLanes};
-use crate::host::{self, HostConfig, HostHandle, HostLanes, HostTargets};
+use crate::host::{self, HostConfig, HostHandle, HostLanes, HostTargets, Toolkit};
 use crate::lanes::{Queue, Slot, Waker};
 use crate::model::{
     ContainerKey, EngineNews, EngineStatus, GpuSnapshot, HostId, HostReport, ProcKey, ProcSnapshot,
@@ -60,6 +60,7 @@ struct Lanes {
     engine_usage: Slot<UsageSnapshot>,
     procs: Slot<ProcSnapshot>,
     report: Slot<HostReport>,
+    toolkit: Slot<Toolkit>,
 }
 
 impl Lanes {
@@ -72,6 +73,7 @@ impl Lanes {
             engine_usage: Slot::new(waker.clone()),
             procs: Slot::new(waker.clone()),
             report: Slot::new(waker.clone()),
+            toolkit: Slot::new(waker.clone()),
         }
     }
 }
@@ -156,6 +158,19 @@ impl Control {
     }
 }
 
+/// Reads the container toolkit's files once, after what the first frame needs. Its own program may take its
+/// time to say its version, so nobody waits for the thread.
+fn look_for_toolkit(slot: Slot<Toolkit>) {
+    let look = move || {
+        std::thread::sleep(HEAD_START * 5);
+        slot.put(Toolkit::read(std::path::Path::new("/")));
+    };
+    // Without it how GPUs get into containers is not known, and the verdicts say so.
+    let _ = std::thread::Builder::new()
+        .name("toolkit".into())
+        .spawn(look);
+}
+
 /// The running sources. Dropping the last of it and of its [`Control`]s ends them.
 #[derive(Debug)]
 pub struct Watch {
@@ -220,6 +235,7 @@ impl Watch {
                 report: lanes.report.clone(),
             },
         );
+        look_for_toolkit(lanes.toolkit.clone());
         let gpus = gpu::start(
             GpuConfig {
                 nvml_path: config.nvml.clone(),
@@ -253,6 +269,7 @@ impl Watch {
             },
         )
         .map_err(io::Error::other)?;
+        lanes.toolkit.put(Toolkit::simulated());
         let thread = demo::start(
             host.clone(),
             DemoLanes {
@@ -306,6 +323,10 @@ impl Watch {
         }
         if let Some(report) = self.lanes.report.take() {
             changes.merge(world.host_report(report));
+        }
+        if let Some(toolkit) = self.lanes.toolkit.take() {
+            world.toolkit = Some(toolkit);
+            changes.visible = true;
         }
         if changes.targets {
             self.aim(world);

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
+use crate::host::Toolkit;
 use crate::join::{self, JoinInput, Joined};
 use crate::model::{
     Container, ContainerDetail, ContainerKey, ContainerState, ContainerUsage, DriverStatus,
@@ -97,6 +98,8 @@ pub struct World {
     pub events: VecDeque<EngineEvent>,
     /// The machine.
     pub report: HostReport,
+    /// The NVIDIA Container Toolkit of this machine; `None` until it was looked for.
+    pub toolkit: Option<Toolkit>,
     /// Milliseconds between statistics rounds, and whether the engine is the source.
     pub usage_interval_ms: Option<u64>,
     /// Whether containers run on this machine.
@@ -126,6 +129,7 @@ impl World {
             xids: VecDeque::new(),
             events: VecDeque::new(),
             report: HostReport::default(),
+            toolkit: None,
             usage_interval_ms: None,
             locality: Locality::Unknown,
             joined: Joined::default(),
@@ -388,6 +392,17 @@ impl World {
     /// Whether our own pid namespace hides the host's processes.
     pub fn is_blind(&self) -> bool {
         self.procs.as_ref().is_some_and(|p| p.blind.is_some())
+    }
+
+    /// Whether verdicts may be told for this machine's GPUs: the engine's containers are proven to run here, or
+    /// there is none to prove it by and a local engine gives this machine's name.
+    pub fn judgeable(&self) -> bool {
+        self.joinable()
+            || (self.locality == Locality::Unknown
+                && matches!(&self.engine, EngineStatus::Up(info)
+                    if !info.remote_by_nature
+                        && !self.report.hostname.is_empty()
+                        && info.host_name.as_deref() == Some(&*self.report.hostname)))
     }
 
     /// Whether GPUs and containers may be joined: never for an engine that is not proven local.

@@ -5,10 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use midwatch::check::{Cancel, Progress, Subject};
 use midwatch::engine::Engine;
+use midwatch::inspect::Known;
 use midwatch::lanes::{Queue, Waker};
 use midwatch::logs::LogCommand;
-use midwatch::model::{ContainerId, ContainerKey, EngineNews, HostId, ProcKey, Signal, Stamp};
+use midwatch::model::{
+    ContainerId, ContainerKey, EngineNews, HostId, ImageId, ProcKey, Signal, Stamp,
+};
 use midwatch::tui::event::Event;
 use midwatch::tui::keymap::{Key, KeyPress};
 use midwatch::tui::run::{App, ExitReason, Feed, Options, run};
@@ -155,6 +159,19 @@ impl Backend for Services {
     fn log(&self, _command: LogCommand) {}
     fn hold_logs(&self) {}
     fn resume_logs(&self) {}
+
+    fn know(&self, _image: ImageId) -> BoxFuture<'static, Result<Arc<Known>, String>> {
+        Box::pin(async { Err("not here".into()) })
+    }
+
+    fn check(
+        &self,
+        _subject: Subject,
+        _progress: Box<dyn Fn(Progress) + Send + Sync>,
+        _cancel: Cancel,
+    ) -> BoxFuture<'static, Result<Arc<Known>, String>> {
+        Box::pin(async { Err("not here".into()) })
+    }
 
     /// A shell that says everything in capitals, and its size, until `exit`.
     fn open_shell(

@@ -239,7 +239,7 @@ fn the_source_tells_what_happens() {
         &lanes,
         &waker,
         &mut waiting,
-        |news| matches!(news, EngineNews::Images(all) if all.len() == 11),
+        |news| matches!(news, EngineNews::Images(all) if all.len() == 14),
     );
 }
 

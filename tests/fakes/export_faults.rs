@@ -16,7 +16,11 @@ fn fetch(fault: Option<Fault>, idle: Duration) -> (usize, Result<(), EngineError
     if let Some(fault) = fault {
         fake.faults().plan("/export", fault, None);
     }
-    let engine = Engine::Docker(Docker::new(Transport::new(Address::Unix(path)), HostId(0)));
+    fetch_from(Address::Unix(path), idle)
+}
+
+fn fetch_from(address: Address, idle: Duration) -> (usize, Result<(), EngineError>) {
+    let engine = Engine::Docker(Docker::new(Transport::new(address), HostId(0)));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -39,6 +43,12 @@ fn fetch(fault: Option<Fault>, idle: Duration) -> (usize, Result<(), EngineError
 fn a_whole_file_system_comes_whole_also_slowly() {
     let patience = Duration::from_secs(20);
     assert_eq!(fetch(None, patience), (1 << 20, Ok(())));
+    let far = FakeEngine::tcp(Script::with_containers(1)).unwrap();
+    let authority = far.endpoint().replace("tcp://", "");
+    assert_eq!(
+        fetch_from(Address::Tcp(authority), patience),
+        (1 << 20, Ok(()))
+    );
     // Each piece comes in time although all of them take longer.
     let slow = Fault::Slow(128 * 1024, Duration::from_millis(100));
     assert_eq!(

@@ -4,13 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::builds;
 use super::cuda::so_version;
-use super::missing;
 use super::programs;
 use super::python::Site;
 use super::tree::{Tree, join};
+use super::{missing, shadowed};
 use crate::inspect::interest::{file_name, parent};
-use crate::verdict::facts::{Build, Framework, Runtime};
-use crate::verdict::{Catalogue, Version, is_nvidia_library};
+use crate::verdict::facts::{Build, Framework, Runtime, is_nvidia_library};
+use crate::verdict::{Catalogue, Version};
 
 /// Packages and programs with device code that are told: real images have a dozen.
 const MAX_FRAMEWORKS: usize = 256;
@@ -223,6 +223,7 @@ fn in_site(scene: &Scene<'_>, site: &Site, known: &Known) -> Option<Framework> {
         library: main.map(|path| format!("/{path}")),
         libraries: libraries.iter().map(|path| format!("/{path}")).collect(),
         missing: Vec::new(),
+        shadowed: Vec::new(),
         jits_ptx: false,
         uses_shm: known.uses_shm,
         alternatives: Vec::new(),
@@ -246,6 +247,7 @@ fn in_site(scene: &Scene<'_>, site: &Site, known: &Known) -> Option<Framework> {
         _ => framework.build = built(scene, &libraries, &site.folder),
     }
     missing::fill(&mut framework, scene, &site.folder);
+    shadowed::fill(&mut framework, scene, site);
     Some(framework)
 }
 

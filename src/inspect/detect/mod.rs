@@ -6,6 +6,7 @@ mod frameworks;
 mod missing;
 mod programs;
 mod python;
+mod shadowed;
 mod tree;
 
 #[cfg(test)]

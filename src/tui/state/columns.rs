@@ -6,6 +6,8 @@ use crate::tui::fmt::{ABSENT, Age, Percent, ShortBytes, between, push_clean, put
 use crate::tui::widgets::Tone;
 use crate::watch::{Row, World};
 
+use super::verdicts::Verdicts;
+
 /// Where a cell's text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
@@ -63,14 +65,15 @@ macro_rules! columns {
 columns! {
     Name, "name", "NAME", Left, 12, 34, true, false, 0, "container name";
     Id, "id", "ID", Left, 12, 12, false, false, 30, "first 12 digits of the id";
-    Image, "image", "IMAGE", Left, 14, 40, true, false, 7, "image as it was asked for";
+    Image, "image", "IMAGE", Left, 14, 40, true, false, 8, "image as it was asked for";
     Status, "status", "STATUS", Left, 15, 24, true, false, 2, "state, age, exit code, out-of-memory kills (sorts by what needs attention)";
+    Cuda, "cuda", "CUDA", Left, 7, 7, false, false, 3, "whether it runs here: its CUDA, or the rule against it (failures first)";
     Health, "health", "HEALTH", Left, 9, 9, false, false, 31, "what the image's health check says";
     Gpus, "gpus", "GPUS given→used", Left, 8, 19, true, true, 1, "GPUs granted and GPUs its processes hold";
-    GpuMemory, "gpu-mem", "GPU MEM", Right, 7, 7, false, true, 4, "GPU memory its processes hold";
-    Sm, "sm", "SM%", Right, 4, 4, false, true, 6, "SM utilization, mean over its used GPUs";
-    Cpu, "cpu", "CPU%", Right, 6, 6, false, true, 3, "CPU; one core = 100 %";
-    Memory, "mem", "MEM", Right, 6, 6, false, true, 5, "memory less inactive file cache, as docker stats";
+    GpuMemory, "gpu-mem", "GPU MEM", Right, 7, 7, false, true, 5, "GPU memory its processes hold";
+    Sm, "sm", "SM%", Right, 4, 4, false, true, 7, "SM utilization, mean over its used GPUs";
+    Cpu, "cpu", "CPU%", Right, 6, 6, false, true, 4, "CPU; one core = 100 %";
+    Memory, "mem", "MEM", Right, 6, 6, false, true, 6, "memory less inactive file cache, as docker stats";
     MemoryPercent, "mem-percent", "MEM%", Right, 5, 5, false, true, 16, "memory by its limit";
     MemoryLimit, "mem-limit", "MEM LIM", Right, 7, 7, false, true, 20, "memory limit";
     NetRx, "net-rx", "NET ↓/s", Right, 7, 7, false, true, 10, "received over all interfaces, a second";
@@ -95,6 +98,7 @@ impl Column {
         Column::Name,
         Column::Image,
         Column::Status,
+        Column::Cuda,
         Column::Gpus,
         Column::GpuMemory,
         Column::Sm,
@@ -112,13 +116,17 @@ impl Column {
 
     /// Whether it shows something of GPUs: meaningless on a machine that has none.
     pub fn is_gpu(self) -> bool {
-        matches!(self, Self::Gpus | Self::GpuMemory | Self::Sm | Self::Users)
+        matches!(
+            self,
+            Self::Cuda | Self::Gpus | Self::GpuMemory | Self::Sm | Self::Users
+        )
     }
 }
 
 /// All that a cell is made from.
 pub struct CellInput<'a> {
     pub world: &'a World,
+    pub verdicts: &'a Verdicts,
     pub row: &'a Row,
     /// Its GPUs; `None` where nothing was joined.
     pub gpus: Option<&'a ContainerGpus>,
@@ -128,9 +136,16 @@ pub struct CellInput<'a> {
 }
 
 impl<'a> CellInput<'a> {
-    pub fn new(world: &'a World, key: &ContainerKey, row: &'a Row, now: Stamp) -> Self {
+    pub fn new(
+        world: &'a World,
+        verdicts: &'a Verdicts,
+        key: &ContainerKey,
+        row: &'a Row,
+        now: Stamp,
+    ) -> Self {
         Self {
             world,
+            verdicts,
             row,
             gpus: world
                 .joined
@@ -155,6 +170,10 @@ impl<'a> CellInput<'a> {
             }
             Column::Image => text(out, &container.image, Tone::Text),
             Column::Status => self.status(out),
+            Column::Cuda => match self.verdicts.container_badge(container) {
+                Some((badge, tone)) => text(out, badge, tone),
+                None => absent(out),
+            },
             Column::Health => health(out, container.health),
             Column::Gpus => self.gpus(out),
             Column::GpuMemory => bytes(out, self.gpus.and_then(|g| g.memory_used_bytes())),

@@ -6,12 +6,15 @@ use crate::model::{Image, ImageId};
 use crate::watch::World;
 
 use super::list::contains_folded;
+use super::verdicts::Verdicts;
 
 /// What it is ordered by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ImageSort {
     #[default]
     Tag,
+    /// What fails first.
+    Verdict,
     Size,
     Created,
     Used,
@@ -21,7 +24,8 @@ impl ImageSort {
     /// The next one.
     pub fn next(self) -> Self {
         match self {
-            Self::Tag => Self::Size,
+            Self::Tag => Self::Verdict,
+            Self::Verdict => Self::Size,
             Self::Size => Self::Created,
             Self::Created => Self::Used,
             Self::Used => Self::Tag,
@@ -32,6 +36,7 @@ impl ImageSort {
     pub fn label(self) -> &'static str {
         match self {
             Self::Tag => "tag",
+            Self::Verdict => "verdict",
             Self::Size => "size",
             Self::Created => "created",
             Self::Used => "used",
@@ -66,7 +71,7 @@ pub struct Images {
 
 impl Images {
     /// Fills it anew.
-    pub fn rebuild(&mut self, world: &World) {
+    pub fn rebuild(&mut self, world: &World, verdicts: &Verdicts) {
         let Some(images) = &world.images else {
             self.lines.clear();
             return;
@@ -102,13 +107,16 @@ impl Images {
             .collect();
         let sort = self.sort;
         self.lines.sort_by(|a, b| {
+            let by_tag = || {
+                let (a, b) = (&a.image, &b.image);
+                let untagged = a.tags.is_empty().cmp(&b.tags.is_empty());
+                untagged.then_with(|| a.display_name().cmp(b.display_name()))
+            };
+            // Of what nothing is known comes last.
+            let rank = |line: &ImageLine| verdicts.image_rank(&line.image.id).unwrap_or(u8::MAX);
             let order = match sort {
-                ImageSort::Tag => a
-                    .image
-                    .tags
-                    .is_empty()
-                    .cmp(&b.image.tags.is_empty())
-                    .then_with(|| a.image.display_name().cmp(b.image.display_name())),
+                ImageSort::Tag => by_tag(),
+                ImageSort::Verdict => rank(a).cmp(&rank(b)).then_with(by_tag),
                 ImageSort::Size => b.image.size_bytes.cmp(&a.image.size_bytes),
                 ImageSort::Created => b.image.created_at.cmp(&a.image.created_at),
                 ImageSort::Used => b.used.cmp(&a.used),

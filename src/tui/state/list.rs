@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::columns::{CellInput, Column};
+use super::verdicts::Verdicts;
 use crate::model::{ContainerKey, Stamp};
 use crate::tui::widgets::{Tone, width};
 use crate::watch::{Row, World};
@@ -188,7 +189,7 @@ impl List {
 
     /// Brings the rows up to date with the world. With `settle`, only what forces it (rows that came or went,
     /// the user's wish) sorts at once; numbers alone wait.
-    pub fn rebuild(&mut self, world: &World, now: Stamp, forced: bool) {
+    pub fn rebuild(&mut self, world: &World, verdicts: &Verdicts, now: Stamp, forced: bool) {
         self.marks.retain(|key| world.rows.contains_key(key));
         let mut keep: Vec<(&ContainerKey, &Row)> = Vec::with_capacity(world.rows.len());
         self.stopped_hidden = 0;
@@ -228,7 +229,7 @@ impl List {
         let (sort, reversed) = (self.sort, self.reversed);
         let mut inputs: Vec<(ContainerKey, CellInput<'_>)> = keep
             .into_iter()
-            .map(|(key, row)| (*key, CellInput::new(world, key, row, now)))
+            .map(|(key, row)| (*key, CellInput::new(world, verdicts, key, row, now)))
             .collect();
         inputs.sort_by(|(ka, a), (kb, b)| {
             CellInput::compare(sort, a, b, reversed)
@@ -317,6 +318,7 @@ impl List {
     pub fn format(
         &mut self,
         world: &World,
+        verdicts: &Verdicts,
         now: Stamp,
         rows: usize,
         columns: u16,
@@ -329,14 +331,14 @@ impl List {
         }
         let most = self.items.len().saturating_sub(rows);
         self.offset = self.offset.min(most);
-        self.fit(world, now, columns);
+        self.fit(world, verdicts, now, columns);
         let mut lines = std::mem::take(&mut self.lines);
         let end = (self.offset + rows).min(self.items.len());
         lines.resize_with(end.saturating_sub(self.offset), Line::default);
         for (place, line) in lines.iter_mut().enumerate() {
             line.index = self.offset + place;
             if let Some(item) = self.items.get(line.index) {
-                self.format_line(world, now, item, line, pending);
+                self.format_line((world, verdicts), now, item, line, pending);
             }
         }
         self.lines = lines;
@@ -350,7 +352,7 @@ impl List {
 
     fn format_line(
         &self,
-        world: &World,
+        (world, verdicts): (&World, &Verdicts),
         now: Stamp,
         item: &Item,
         line: &mut Line,
@@ -376,7 +378,7 @@ impl List {
                     return;
                 };
                 line.changed = row.changed.is_some_and(|at| now.since(at) < FLASH);
-                let mut input = CellInput::new(world, key, row, now);
+                let mut input = CellInput::new(world, verdicts, key, row, now);
                 input.pending = pending(key);
                 for (cell, (column, w)) in line.cells.iter_mut().zip(&self.widths) {
                     cell.text.clear();
@@ -394,7 +396,7 @@ impl List {
     }
 
     /// Chooses the columns that fit and how wide they are.
-    fn fit(&mut self, world: &World, now: Stamp, room: u16) {
+    fn fit(&mut self, world: &World, verdicts: &Verdicts, now: Stamp, room: u16) {
         let any_gpu = world.gpus.as_ref().is_some_and(|g| !g.gpus.is_empty())
             || world
                 .joined
@@ -410,7 +412,7 @@ impl List {
             let rule = column.width();
             let extra = if column == Column::Name { indent } else { 0 };
             let ideal = if rule.by_content {
-                let content = self.content_width(world, now, column) + extra;
+                let content = self.content_width(world, verdicts, now, column) + extra;
                 let label = column.label();
                 let label = if room >= 110 {
                     label
@@ -433,7 +435,7 @@ impl List {
         // Columns go, the least important first, until the rest fits at its best width; the most important
         // ones are narrowed before they go.
         while wanted.len() > 1 {
-            let dispensable = wanted.iter().map(|(c, ..)| c.priority()).max().unwrap_or(0) > 7;
+            let dispensable = wanted.iter().map(|(c, ..)| c.priority()).max().unwrap_or(0) > 8;
             if total(&wanted, dispensable) <= u32::from(room) {
                 break;
             }
@@ -462,7 +464,7 @@ impl List {
             .extend(wanted.into_iter().map(|(c, _, full)| (c, full)));
     }
 
-    fn content_width(&self, world: &World, now: Stamp, column: Column) -> u16 {
+    fn content_width(&self, world: &World, verdicts: &Verdicts, now: Stamp, column: Column) -> u16 {
         let mut text = String::new();
         let mut widest = 0;
         // Bounded: 5,000 containers need not be measured to place a column.
@@ -480,7 +482,7 @@ impl List {
                     Column::Image => width(&row.container.image),
                     _ => {
                         text.clear();
-                        CellInput::new(world, key, row, now).write(column, &mut text);
+                        CellInput::new(world, verdicts, key, row, now).write(column, &mut text);
                         width(&text)
                     }
                 };

@@ -1,16 +1,23 @@
 //! What the dashboard knows and shows. Only `update` writes it; views read it.
 
+pub(crate) mod checks;
 pub(crate) mod columns;
 pub(crate) mod images;
 pub(crate) mod inspect;
 pub(crate) mod jobs;
+mod judging;
 pub(crate) mod layers;
 pub(crate) mod list;
 mod lost;
 mod order;
+pub(crate) mod paragraphs;
+mod place;
 pub(crate) mod processes;
 pub(crate) mod strip;
 pub(crate) mod top;
+mod verdict_facts;
+pub(crate) mod verdict_pane;
+pub(crate) mod verdicts;
 pub(crate) mod xid;
 
 use std::time::Duration;
@@ -27,6 +34,8 @@ use crate::tui::views::Regions;
 use crate::tui::views::layout::{self, Layout};
 use crate::watch::World;
 
+pub use place::{Focus, Page, Tab};
+
 use columns::Column;
 use images::Images;
 use inspect::{Inspect, Subject};
@@ -35,6 +44,8 @@ use layers::{Layer, Prompt};
 use list::List;
 use processes::{Processes, Scope};
 use top::Top;
+use verdict_pane::{Pane, Source, Whose};
+use verdicts::Verdicts;
 
 /// What the state starts with.
 #[derive(Debug, Clone)]
@@ -78,86 +89,6 @@ impl StateConfig {
             time_zone: TimeZone::UTC,
             mouse: false,
             size: (80, 24),
-        }
-    }
-}
-
-/// Which page is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Page {
-    /// Containers.
-    Containers,
-    /// GPUs.
-    Gpus,
-    /// Images.
-    Images,
-}
-
-/// Which panel has the keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Focus {
-    /// The page's list.
-    List,
-    /// The details below or beside it.
-    Details,
-}
-
-/// A tab of the details.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tab {
-    /// The last hour.
-    Charts,
-    /// The log (of a container).
-    Logs,
-    /// GPU processes.
-    Processes,
-    /// Inspect's JSON.
-    Inspect,
-    /// The environment.
-    Env,
-    /// A GPU's every fact.
-    Facts,
-    /// Who holds how much.
-    Users,
-    /// Xid events.
-    Xids,
-}
-
-impl Tab {
-    /// Its title.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Charts => "Charts",
-            Self::Logs => "Logs",
-            Self::Processes => "Processes",
-            Self::Inspect => "Inspect",
-            Self::Env => "Env",
-            Self::Facts => "Facts",
-            Self::Users => "Users",
-            Self::Xids => "Xid events",
-        }
-    }
-}
-
-impl Page {
-    /// The tabs of its details.
-    pub fn tabs(self) -> &'static [Tab] {
-        match self {
-            Self::Containers => &[
-                Tab::Charts,
-                Tab::Logs,
-                Tab::Processes,
-                Tab::Inspect,
-                Tab::Env,
-            ],
-            Self::Gpus => &[
-                Tab::Processes,
-                Tab::Charts,
-                Tab::Facts,
-                Tab::Users,
-                Tab::Xids,
-            ],
-            Self::Images => &[Tab::Inspect, Tab::Env],
         }
     }
 }
@@ -230,6 +161,8 @@ pub struct State {
     pub(crate) processes: Processes,
     pub(crate) images: Images,
     pub(crate) inspect: Inspect,
+    pub(crate) verdicts: Verdicts,
+    pub(crate) verdict_pane: Pane,
     pub(crate) logs: LogsState,
     /// The containers whose logs are merged, while the user wants that.
     pub(crate) merged: Vec<ContainerKey>,
@@ -259,7 +192,7 @@ impl State {
                 page: Page::Containers,
                 focus: Focus::List,
                 zoom: false,
-                tabs: [Tab::Charts, Tab::Processes, Tab::Inspect],
+                tabs: [Tab::Charts, Tab::Processes, Tab::Verdict],
                 layers: Vec::new(),
                 mouse: config.mouse,
                 size: config.size,
@@ -274,6 +207,8 @@ impl State {
             processes: Processes::default(),
             images: Images::default(),
             inspect: Inspect::default(),
+            verdicts: Verdicts::default(),
+            verdict_pane: Pane::default(),
             logs,
             merged: Vec::new(),
             away: false,
@@ -455,18 +390,21 @@ impl State {
     pub(crate) fn refresh(&mut self, forced: bool) {
         let now = self.now;
         let columns = self.ui.size.0;
+        self.verdicts.rebuild(&self.world, now);
+        self.top.no_runtime(self.verdicts.host());
         self.top
             .rebuild(&self.world, &self.config, now, columns, self.ui.mouse);
-        self.list.rebuild(&self.world, now, forced);
+        self.list.rebuild(&self.world, &self.verdicts, now, forced);
         self.follow_gpu();
         if self.ui.page == Page::Images {
-            self.images.rebuild(&self.world);
+            self.images.rebuild(&self.world, &self.verdicts);
         }
         if self.tab() == Tab::Processes {
             let scope = Scope::of(self);
             self.processes.rebuild(&self.world, scope);
         }
         self.window();
+        self.write_verdict();
         self.check_question();
     }
 
@@ -479,6 +417,7 @@ impl State {
         if self.ui.page == Page::Containers {
             self.list.format(
                 &self.world,
+                &self.verdicts,
                 self.now,
                 usize::from(inside.height),
                 inside.width,
@@ -544,6 +483,53 @@ impl State {
             Page::Images => self.images.selected_id().map(Subject::Image),
             Page::Gpus => None,
         }
+    }
+
+    /// Whose verdict the Verdict tab would show.
+    pub(crate) fn verdict_of(&self) -> Option<Whose> {
+        match self.ui.page {
+            Page::Containers => self.list.selected_key().map(Whose::Container),
+            Page::Images => self.images.selected_id().map(Whose::Image),
+            Page::Gpus => None,
+        }
+    }
+
+    /// Whether the Verdict tab is on the screen.
+    pub(crate) fn verdict_visible(&self) -> bool {
+        self.tab() == Tab::Verdict && self.layout().details.is_some()
+    }
+
+    /// Writes the Verdict tab's text, where it is on the screen and something of it changed.
+    fn write_verdict(&mut self) {
+        if !self.verdict_visible() {
+            return;
+        }
+        let Some(whose) = self.verdict_of() else {
+            return;
+        };
+        let inside = self.layout().details_inside();
+        let (width, changes) = (inside.width.saturating_sub(2), self.verdicts.changes());
+        if !self.verdict_pane.is_of(&whose, width, changes) {
+            let key = |action| {
+                self.hints
+                    .get(Mode::Normal, action)
+                    .map_or("", |(key, _)| key)
+            };
+            let source = Source {
+                whose,
+                world: &self.world,
+                verdicts: &self.verdicts,
+                check: key(Action::Check),
+                check_own: key(Action::CheckContainer),
+                back: key(Action::Back),
+                read_only: self.config.read_only,
+                zone: &self.config.time_zone,
+            };
+            self.verdict_pane.write(&source, width);
+        }
+        let most = self.verdict_pane.lines.len();
+        let most = most.saturating_sub(usize::from(inside.height).max(1));
+        self.ui.scroll = self.ui.scroll.min(most);
     }
 
     /// What inspect's answer about the selected container depends on.

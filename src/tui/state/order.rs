@@ -47,6 +47,10 @@ impl CellInput<'_> {
         let detail = row.container.detail.as_ref();
         let whole = |value: Option<u64>| value.map(|v| v as f64);
         match column {
+            Column::Cuda => {
+                let rank = self.verdicts.container_rank(&row.container.key);
+                rank.map(f64::from)
+            }
             Column::Gpus => self.gpus.and_then(|g| {
                 let count = g.used.len() * 1000 + g.given.len();
                 (count > 0).then_some(count as f64)

@@ -46,11 +46,20 @@ pub struct Top {
     pub strip_message: Option<Banner>,
     /// Who held a GPU when it last answered.
     pub last_holders: HashMap<GpuKey, String>,
+    /// The engine's proof that it cannot give GPUs (MW401): of the host, and of no single image.
+    no_runtime: Option<String>,
     /// Something shown here grows older by the second.
     pub ages: bool,
 }
 
 impl Top {
+    /// Takes the host's word on whether its engine can give GPUs.
+    pub fn no_runtime(&mut self, host: &crate::verdict::facts::HostFacts) {
+        if self.no_runtime != host.no_gpu_runtime {
+            self.no_runtime.clone_from(&host.no_gpu_runtime);
+        }
+    }
+
     /// Formats everything anew.
     pub fn rebuild(
         &mut self,
@@ -224,6 +233,13 @@ impl Top {
         let no_gpus = world.gpus.as_ref().is_none_or(|g| g.gpus.is_empty());
         if no_gpus {
             return;
+        }
+        if let Some(proof) = &self.no_runtime {
+            let mut text = "this engine cannot give GPUs to containers (MW401): ".to_owned();
+            push_clean(&mut text, proof);
+            let remedy =
+                "install the NVIDIA Container Toolkit and configure the engine with `nvidia-ctk`";
+            self.push_banner(Tone::Bad, text, remedy);
         }
         if let Some(info) = elsewhere(world) {
             let mut text = String::new();

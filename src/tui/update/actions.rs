@@ -1,6 +1,6 @@
 //! What an action does where no dialog is open.
 
-use super::commands;
+use super::{checks, commands};
 use crate::tui::Action;
 use crate::tui::effect::Effect;
 use crate::tui::state::layers::{ColumnChooser, Layer, Prompt, PromptKind};
@@ -15,7 +15,7 @@ pub(super) fn run(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
         Left | Right => sideways(state, action == Right),
         FocusNext | FocusPrevious => swap_focus(state),
         Enter => enter(state),
-        Back => back(state),
+        Back => back(state, effects),
         PageContainers => go(state, Page::Containers),
         PageGpus => go(state, Page::Gpus),
         PageImages => go(state, Page::Images),
@@ -24,6 +24,7 @@ pub(super) fn run(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
         TabCharts => tab(state, Tab::Charts),
         TabLogs => tab(state, Tab::Logs),
         TabProcesses => tab(state, Tab::Processes),
+        TabVerdict => tab(state, Tab::Verdict),
         TabInspect => tab(
             state,
             if state.ui.page == Page::Gpus {
@@ -56,6 +57,8 @@ pub(super) fn run(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
         ActionMenu | Start | Stop | Restart | PauseToggle | Kill | Remove | Rename | Shell => {
             commands::run(state, action, effects);
         }
+        Check => checks::check(state, effects),
+        CheckContainer => checks::check_own(state, effects),
         ToggleSecrets => {
             state.inspect.toggle_secrets();
             let text = if state.inspect.show_secrets {
@@ -86,6 +89,7 @@ pub(super) fn run(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
             state.inspect.subject = None;
             state.images.asked = false;
             state.images.again = None;
+            state.verdicts.retry();
             let text = "the engine is asked for everything again";
             state.jobs.toast(Tone::Text, text, state.now);
         }
@@ -200,6 +204,10 @@ fn scroll_details(state: &mut State, by: isize) {
             let most = limit(state.inspect.env.len());
             state.ui.scroll = state.ui.scroll.saturating_add_signed(by).min(most);
         }
+        Tab::Verdict => {
+            let most = limit(state.verdict_pane.lines.len());
+            state.ui.scroll = state.ui.scroll.saturating_add_signed(by).min(most);
+        }
         Tab::Users => {
             let most = limit(state.world.joined.users.len() + 2);
             state.ui.scroll = state.ui.scroll.saturating_add_signed(by).min(most);
@@ -276,8 +284,14 @@ fn enter(state: &mut State) {
     }
 }
 
-/// One step back: whole screen, details, search, filter, marks.
-fn back(state: &mut State) {
+/// One step back: running check, whole screen, details, search, filter, marks.
+fn back(state: &mut State, effects: &mut Vec<Effect>) {
+    if state.ui.focus == Focus::Details
+        && state.verdict_visible()
+        && checks::stop_shown(state, effects)
+    {
+        return;
+    }
     if state.ui.focus == Focus::Details
         && state.tab() == Tab::Inspect
         && !state.inspect.search.is_empty()
@@ -407,6 +421,7 @@ fn copy(state: &mut State, effects: &mut Vec<Effect>) {
                 .map(|e| format!("{}={}", e.name, e.value));
             Some(pairs.collect::<Vec<_>>().join("\n"))
         }
+        (_, Focus::Details, Tab::Verdict) => state.verdict_pane.remedy.clone(),
         (_, Focus::Details, Tab::Processes) => {
             let line = state.processes.lines.get(state.processes.selected);
             line.map(|l| format!("{} {}", l.pid, l.command))

@@ -48,7 +48,7 @@ fn targets(state: &State) -> Vec<Target> {
 }
 
 /// Refuses with a plain word where nothing may be changed.
-fn refused(state: &mut State) -> bool {
+pub(super) fn refused(state: &mut State) -> bool {
     if state.config.read_only {
         state.jobs.toast(
             Tone::Warn,
@@ -87,6 +87,15 @@ pub(super) fn run_on(
     };
     match action {
         Action::ActionMenu => action_menu(state, targets),
+        Action::Check => {
+            let keys: Vec<ContainerKey> = targets.iter().map(|t| t.key).collect();
+            super::checks::check_images_of(state, &keys, effects);
+        }
+        Action::CheckContainer => {
+            if let Some(key) = only {
+                super::checks::check_file_system(state, key, effects);
+            }
+        }
         Action::Start => {
             let (live, stopped): (Vec<Target>, Vec<Target>) =
                 targets.into_iter().partition(|t| t.live);
@@ -248,7 +257,9 @@ fn open_menu(state: &mut State, title: &str, items: Vec<MenuItem>, targets: Vec<
 }
 
 fn action_menu(state: &mut State, targets: Vec<Target>) {
-    use Action::{Kill, PauseToggle, Remove, Rename, Restart, Shell, Start, Stop};
+    use Action::{
+        Check, CheckContainer, Kill, PauseToggle, Remove, Rename, Restart, Shell, Start, Stop,
+    };
     let live = targets.iter().any(|t| t.live);
     let stopped = targets.iter().any(|t| !t.live);
     let one = targets.len() == 1;
@@ -266,6 +277,8 @@ fn action_menu(state: &mut State, targets: Vec<Target>) {
             ));
         }
     };
+    offer(Check, true);
+    offer(CheckContainer, one);
     offer(Shell, one && live);
     offer(Start, stopped);
     offer(Stop, live);

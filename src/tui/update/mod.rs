@@ -1,10 +1,13 @@
 //! The only writer of the state: events in, effects out. No I/O, no clock.
 
 mod actions;
+mod checks;
 mod commands;
 mod dialogs;
 mod mouse;
 
+#[cfg(test)]
+mod check_tests;
 #[cfg(test)]
 mod tests;
 
@@ -58,11 +61,14 @@ pub fn update(state: &mut State, event: Event, now: Stamp) -> Vec<Effect> {
             if !changes.visible {
                 return effects;
             }
+            if changes.targets {
+                state.verdicts.look_again();
+            }
             state.touch();
         }
         Event::Outcome(outcome) => {
             state.touch();
-            on_outcome(state, outcome);
+            on_outcome(state, outcome, &mut effects);
         }
         Event::Logs(news) => {
             state.touch();
@@ -115,7 +121,7 @@ fn on_key(state: &mut State, key: KeyPress, effects: &mut Vec<Effect>) {
     }
 }
 
-fn on_outcome(state: &mut State, outcome: Outcome) {
+fn on_outcome(state: &mut State, outcome: Outcome, effects: &mut Vec<Effect>) {
     let now = state.now;
     match outcome {
         Outcome::Acted {
@@ -154,6 +160,13 @@ fn on_outcome(state: &mut State, outcome: Outcome) {
         Outcome::ImageInspected { id, result } => {
             state.inspect.arrived(&Subject::Image(id), result);
         }
+        Outcome::Known { image, result } => state.verdicts.known(image, result),
+        Outcome::CheckProgress { subject, progress } => {
+            if state.verdicts.checks.progress(&subject, progress) {
+                state.verdicts.touch();
+            }
+        }
+        Outcome::Checked { subject, result } => checks::ended(state, &subject, result, effects),
         Outcome::ImagesFailed(text) => {
             state.images.asked = false;
             state.images.again = Some(now.mono + IMAGES_AGAIN);
@@ -183,6 +196,7 @@ fn demand(state: &mut State, now: Stamp, effects: &mut Vec<Effect>) {
         state.told_visible.clone_from(&visible);
         effects.push(Effect::Visible(visible));
     }
+    checks::know(state, effects);
     let rest = state.images.again.is_some_and(|again| now.mono < again);
     if state.ui.page == Page::Images && !state.images.asked && !rest {
         state.images.asked = true;

@@ -392,7 +392,7 @@ fn columns_are_chosen_moved_and_kept() {
     let Some(Effect::SavePreferences(kept)) = effects.first() else {
         panic!("{effects:?}");
     };
-    assert_eq!(kept.columns[..3], ["name", "status", "gpus"]);
+    assert_eq!(kept.columns[..3], ["name", "status", "cuda"]);
     let again = crate::tui::state::list::List::new(kept);
     assert_eq!(again.columns, state.list.columns);
     assert_eq!(again.sort, state.list.sort);

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::layout::Layout;
-use super::{Regions, Target, charts, facts, inspect, processes};
+use super::{Regions, Target, charts, facts, inspect, processes, verdict};
 use crate::tui::state::columns::Column;
 use crate::tui::state::list::Item;
 use crate::tui::state::{Focus, Page, State, Tab};
@@ -21,6 +21,7 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, region
         Tab::Charts => charts::draw(state, paint, inside),
         Tab::Logs => logs(state, paint, inside),
         Tab::Processes => processes::draw(state, paint, inside, regions),
+        Tab::Verdict => verdict::draw(state, paint, inside),
         Tab::Inspect => inspect::draw(state, paint, inside),
         Tab::Env => inspect::draw_env(state, paint, inside),
         Tab::Facts => facts::draw(state, paint, inside),

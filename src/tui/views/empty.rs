@@ -2,11 +2,10 @@
 
 use ratatui::layout::Rect;
 
-use super::footer::split;
 use super::layout::Layout;
 use crate::model::{DriverStatus, EngineStatus, Problem};
 use crate::tui::state::State;
-use crate::tui::widgets::{Paint, Tone};
+use crate::tui::widgets::{Paint, Tone, split};
 
 /// Whether neither an engine has ever answered nor a GPU been seen, and the engine's reason is known.
 pub(super) fn applies(state: &State) -> bool {

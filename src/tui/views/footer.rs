@@ -8,7 +8,7 @@ use crate::tui::Action;
 use crate::tui::keymap::Mode;
 use crate::tui::state::layers::Layer;
 use crate::tui::state::{Focus, Page, State, Tab};
-use crate::tui::widgets::{Paint, Tone, width};
+use crate::tui::widgets::{Paint, Tone, split, width};
 
 pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, regions: &mut Regions) {
     let area = layout.footer;
@@ -134,13 +134,15 @@ fn actions(state: &State) -> &'static [Action] {
             LogSave,
         ],
         (Page::Containers, Focus::Details, Tab::Processes) => &[KillProcess, Back],
+        (_, Focus::Details, Tab::Verdict) => &[Check, Copy, Zoom, Back, CheckContainer],
         (_, Focus::Details, Tab::Env | Tab::Inspect) => &[Filter, ToggleSecrets, Copy, Zoom, Back],
         (Page::Gpus, Focus::List, _) => &[TabNext, AllProcesses, ReleaseGpus, FocusNext, Zoom],
         (Page::Gpus, _, Tab::Processes) => &[KillProcess, AllProcesses, TabNext, Back],
         (Page::Gpus, ..) => &[TabNext, AllProcesses, Back],
-        (Page::Images, ..) => &[Filter, Sort, FocusNext, Zoom],
+        (Page::Images, ..) => &[Check, Filter, Sort, FocusNext, Zoom],
         _ => &[
             TabLogs,
+            Check,
             Shell,
             ActionMenu,
             Filter,
@@ -195,28 +197,4 @@ fn toasts(state: &State, paint: &mut Paint<'_>, footer: Rect) {
             rest = after;
         }
     }
-}
-
-/// The part of a text that fits, cut at a space where there is one, and the rest.
-pub(super) fn split(text: &str, room: u16) -> (&str, &str) {
-    if width(text) <= room {
-        return (text, "");
-    }
-    let mut used = 0;
-    let mut cut = 0;
-    let mut space = None;
-    for (place, c) in text.char_indices() {
-        let mut bytes = [0u8; 4];
-        used += width(c.encode_utf8(&mut bytes));
-        if used > room {
-            break;
-        }
-        cut = place + c.len_utf8();
-        if c == ' ' {
-            space = Some(place);
-        }
-    }
-    let at = space.filter(|s| *s > cut / 2).unwrap_or(cut);
-    let (line, rest) = text.split_at_checked(at).unwrap_or((text, ""));
-    (line, rest.trim_start())
 }

@@ -2,11 +2,10 @@
 
 use ratatui::layout::Rect;
 
-use super::footer::split;
 use super::layout::Layout;
 use crate::tui::state::State;
 use crate::tui::state::top::Banner;
-use crate::tui::widgets::{Paint, Tone, width};
+use crate::tui::widgets::{Paint, Tone, split, width};
 
 /// Lines that a text of trouble may take.
 const TEXT_LINES: u16 = 2;

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use super::layout::Layout;
 use super::{Regions, Target, containers};
 use crate::tui::fmt::{ABSENT, Age, Bytes, between, put};
+use crate::tui::state::images::{ImageLine, ImageSort};
 use crate::tui::state::{Focus, State};
 use crate::tui::widgets::{Paint, Tone};
 
@@ -57,8 +58,7 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, region
         );
         return;
     }
-    let name = frame.width.saturating_sub(2 + 14 + 12 + 9 + 6 + 8);
-    rows(state, paint, frame, layout, name);
+    rows(state, paint, frame, layout);
     regions.add(
         Rect::new(
             frame.x,
@@ -83,14 +83,41 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, region
     );
 }
 
-fn rows(state: &State, paint: &mut Paint<'_>, frame: Rect, layout: &Layout, name: u16) {
+/// The columns after the tag: heading, width, whether it stands at the right.
+const COLUMNS: [(&str, u16, bool); 5] = [
+    ("CUDA", 7, false),
+    ("ID", 12, false),
+    ("SIZE", 8, true),
+    ("CREATED", 7, true),
+    ("USED", 4, true),
+];
+
+/// In fewer columns than this the id gives way to the tag.
+const ID_FROM: u16 = 100;
+
+fn rows(state: &State, paint: &mut Paint<'_>, frame: Rect, layout: &Layout) {
     let images = &state.images;
     let left = frame.x + 2;
+    let columns = || {
+        let fits = |c: &&(&str, u16, bool)| c.0 != "ID" || frame.width >= ID_FROM;
+        COLUMNS.iter().filter(fits)
+    };
+    let taken: u16 = columns().map(|(_, w, _)| w + 2).sum();
+    let name = frame.width.saturating_sub(4 + taken);
     paint.text(left, frame.y, name, "TAG", Tone::Heading);
-    paint.text(left + name + 2, frame.y, 12, "ID", Tone::Heading);
-    paint.right(left + name + 16, frame.y, 10, "SIZE", Tone::Heading);
-    paint.right(left + name + 28, frame.y, 7, "CREATED", Tone::Heading);
-    paint.right(left + name + 37, frame.y, 5, "USED", Tone::Heading);
+    let mut x = left + name + 2;
+    for (head, w, right) in columns() {
+        let tone = match *head {
+            "CUDA" if images.sort == ImageSort::Verdict => Tone::Accent,
+            _ => Tone::Heading,
+        };
+        if *right {
+            paint.right(x, frame.y, *w, head, tone);
+        } else {
+            paint.text(x, frame.y, *w, head, tone);
+        }
+        x += w + 2;
+    }
     let inside = layout.list_inside();
     let mut text = String::new();
     let shown = images.lines.iter().enumerate().skip(images.offset);
@@ -106,68 +133,71 @@ fn rows(state: &State, paint: &mut Paint<'_>, frame: Rect, layout: &Layout, name
             let mark = paint.glyphs().selected;
             paint.text(frame.x, y, 1, mark, Tone::Accent);
         }
-        let image = &line.image;
-        let dangling = image.tags.is_empty();
-        let tone = if state.stale() {
-            Tone::Stale
-        } else if dangling {
-            Tone::Dim
-        } else {
-            Tone::Strong
-        };
-        let end = paint.text(
-            left,
-            y,
-            name,
-            if dangling {
-                "<none>"
+        tag(state, paint, Rect::new(left, y, name, 1), line);
+        let mut x = left + name + 2;
+        for (head, w, right) in columns() {
+            text.clear();
+            let tone = cell(state, line, head, &mut text);
+            if *right {
+                paint.right(x, y, *w, &text, tone);
             } else {
-                image.display_name()
-            },
-            tone,
-        );
-        if image.tags.len() > 1 {
-            let room = (left + name).saturating_sub(end + 1);
-            paint.write(
-                end + 1,
-                y,
-                room,
-                Tone::Dim,
-                format_args!("+{}", image.tags.len() - 1),
-            );
+                paint.text(x, y, *w, &text, tone);
+            }
+            x += w + 2;
         }
-        let id: &str = &image.id.0;
-        let id = id.strip_prefix("sha256:").unwrap_or(id);
-        paint.text(
-            left + name + 2,
-            y,
-            12,
-            id.get(..12).unwrap_or(id),
-            Tone::Dim,
-        );
-        text.clear();
-        match image.size_bytes {
-            Some(size) => put(&mut text, format_args!("{}", Bytes(size as f64))),
-            None => text.push_str(ABSENT),
-        }
-        paint.right(left + name + 16, y, 10, &text, Tone::Text);
-        text.clear();
-        match image.created_at {
-            Some(at) => put(
-                &mut text,
-                format_args!("{}", Age(between(at, state.now.wall))),
-            ),
-            None => text.push_str(ABSENT),
-        }
-        paint.right(left + name + 28, y, 7, &text, Tone::Text);
-        text.clear();
-        put(&mut text, format_args!("{}", line.used));
-        paint.right(
-            left + name + 37,
-            y,
-            5,
-            &text,
-            if line.used > 0 { Tone::Good } else { Tone::Dim },
-        );
     }
+}
+
+fn tag(state: &State, paint: &mut Paint<'_>, area: Rect, line: &ImageLine) {
+    let image = &line.image;
+    let dangling = image.tags.is_empty();
+    let tone = if state.stale() {
+        Tone::Stale
+    } else if dangling {
+        Tone::Dim
+    } else {
+        Tone::Strong
+    };
+    let name = if dangling {
+        "<none>"
+    } else {
+        image.display_name()
+    };
+    let end = paint.text(area.x, area.y, area.width, name, tone);
+    if image.tags.len() > 1 {
+        let more = image.tags.len() - 1;
+        let room = area.right().saturating_sub(end + 1);
+        paint.write(end + 1, area.y, room, Tone::Dim, format_args!("+{more}"));
+    }
+}
+
+fn cell(state: &State, line: &ImageLine, head: &str, out: &mut String) -> Tone {
+    let image = &line.image;
+    match head {
+        "CUDA" => {
+            let badge = state.verdicts.image_badge(&image.id);
+            let (text, tone) = badge.unwrap_or((ABSENT, Tone::Dim));
+            out.push_str(text);
+            return tone;
+        }
+        "ID" => {
+            let id: &str = &image.id.0;
+            let id = id.strip_prefix("sha256:").unwrap_or(id);
+            out.push_str(id.get(..12).unwrap_or(id));
+            return Tone::Dim;
+        }
+        "SIZE" => match image.size_bytes {
+            Some(size) => put(out, format_args!("{}", Bytes(size as f64))),
+            None => out.push_str(ABSENT),
+        },
+        "CREATED" => match image.created_at {
+            Some(at) => put(out, format_args!("{}", Age(between(at, state.now.wall)))),
+            None => out.push_str(ABSENT),
+        },
+        _ => {
+            put(out, format_args!("{}", line.used));
+            return if line.used > 0 { Tone::Good } else { Tone::Dim };
+        }
+    }
+    Tone::Text
 }

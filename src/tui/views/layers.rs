@@ -2,7 +2,6 @@
 
 use ratatui::layout::Rect;
 
-use super::footer::split;
 use super::layout::Layout;
 use super::{Regions, Target};
 use crate::model::ContainerCommand;
@@ -12,7 +11,7 @@ use crate::tui::state::State;
 use crate::tui::state::layers::{
     Ask, ColumnChooser, Confirm, Layer, Menu, Prompt, PromptKind, Target as Container,
 };
-use crate::tui::widgets::{Paint, Tone, width};
+use crate::tui::widgets::{Paint, Tone, split, width};
 
 pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, regions: &mut Regions) {
     for layer in &state.ui.layers {

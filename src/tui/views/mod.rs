@@ -15,6 +15,7 @@ mod layers;
 pub(crate) mod layout;
 mod processes;
 mod strip;
+mod verdict;
 
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,16 @@
 //! Whole screens as text, in many states and sizes; the important colours.
 
+use std::time::Duration;
+
 use insta::assert_snapshot;
 use ratatui::style::Style;
 
+use crate::check::{Progress, Subject};
 use crate::model::*;
 use crate::tui::fixture::*;
 use crate::tui::keymap::Key;
 use crate::tui::state::State;
-use crate::tui::{Event, update};
+use crate::tui::{Event, Outcome, update};
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (140, 40), (200, 50)];
 
@@ -323,23 +326,9 @@ fn processes_and_images() {
     });
     snap("images", |c, r| {
         let mut state = night(c, r);
-        let image = |tag: &str, id: &str, gib: u64| Image {
-            id: ImageId(format!("sha256:{}", id.repeat(32)).into()),
-            tags: if tag.is_empty() {
-                Vec::new()
-            } else {
-                vec![tag.into()]
-            },
-            size_bytes: Some(gib * GIB),
-            created_at: Some(at(0).wall),
-            containers: None,
-        };
-        let images = vec![
-            image("my-train:0.4", "ab", 14),
-            image("vllm/vllm-openai:0.9", "cd", 22),
-            image("", "ef", 9),
-        ];
-        state.world.engine_news(EngineNews::Images(images), at(390));
+        state
+            .world
+            .engine_news(EngineNews::Images(images()), at(390));
         type_keys(&mut state, "3", 400);
         state
     });
@@ -448,4 +437,113 @@ fn keys_do_not_wait_for_anything() {
     assert!(!state.frame_owed());
     press(&mut state, Key::Down, 401);
     assert!(state.take_frame_owed());
+}
+
+/// Goes to the container of a name.
+fn select(state: &mut State, name: &str) {
+    press(state, Key::Home, 401);
+    for _ in 0..20 {
+        let key = state.list.selected_key();
+        if key.is_some_and(|key| state.world.rows[&key].container.name == name) {
+            return;
+        }
+        press(state, Key::Down, 401);
+    }
+    panic!("{name} is not in the list");
+}
+
+fn told_progress(state: &mut State, subject: Subject, gib: u64) {
+    let progress = Progress {
+        bytes: gib * GIB,
+        total_bytes: Some(14 * GIB),
+        elapsed: Duration::from_secs(10),
+    };
+    let outcome = Outcome::CheckProgress { subject, progress };
+    update(state, Event::Outcome(outcome), at(403));
+}
+
+#[test]
+fn badges_in_the_lists() {
+    snap("badges", judged);
+    snap("badges_running", |c, r| {
+        let mut state = judged(c, r);
+        select(&mut state, "notebook");
+        type_keys(&mut state, "c1", 402);
+        told_progress(&mut state, Subject::Image(image_id("jupyter:cuda13")), 5);
+        type_keys(&mut state, "t", 403);
+        press(&mut state, Key::Tab, 403);
+        select(&mut state, "rag-api-1");
+        type_keys(&mut state, "ct", 403);
+        state
+    });
+    snap("images_by_verdict", |c, r| {
+        let mut state = judged(c, r);
+        state
+            .world
+            .engine_news(EngineNews::Images(images()), at(390));
+        type_keys(&mut state, "3s", 400);
+        state
+    });
+}
+
+#[test]
+fn the_verdict_tab() {
+    let of = |name: &'static str| {
+        move |c, r| {
+            let mut state = judged(c, r);
+            select(&mut state, name);
+            type_keys(&mut state, "d", 402);
+            state
+        }
+    };
+    snap("verdict_works", of("llama-sft"));
+    snap("verdict_fails", of("data-prep"));
+    snap("verdict_limited", of("eval-7b"));
+    snap("verdict_config_only", of("rag-api-1"));
+    snap("verdict_no_cuda", of("rag-db-1"));
+    snap("verdict_running", |c, r| {
+        let mut state = judged(c, r);
+        select(&mut state, "notebook");
+        type_keys(&mut state, "c", 402);
+        told_progress(&mut state, Subject::Image(image_id("jupyter:cuda13")), 5);
+        state
+    });
+    snap("verdict_failed_scan", |c, r| {
+        let mut state = judged(c, r);
+        select(&mut state, "rag-api-1");
+        type_keys(&mut state, "c", 402);
+        let outcome = Outcome::Checked {
+            subject: Subject::Image(image_id("rag-api:2.1")),
+            result: Err("cannot create a container: no space left on device".into()),
+        };
+        update(&mut state, Event::Outcome(outcome), at(404));
+        state
+    });
+    snap("verdict_zoomed", |c, r| {
+        let mut state = judged(c, r);
+        select(&mut state, "notebook");
+        learn(&mut state, "jupyter:cuda13", true, 402);
+        type_keys(&mut state, "dz", 402);
+        state
+    });
+}
+
+#[test]
+fn an_engine_that_gives_no_gpus_is_said_at_the_top() {
+    let mut state = judged(140, 40);
+    let host = crate::verdict::facts::HostFacts {
+        no_gpu_runtime: Some("could not select device driver \u{1b}[31mwith".into()),
+        ..Default::default()
+    };
+    state.top.no_runtime(&host);
+    let columns = state.ui.size.0;
+    let State {
+        top, world, config, ..
+    } = &mut state;
+    top.rebuild(world, config, at(401), columns, false);
+    let text = screen(&state);
+    assert!(
+        text.contains("this engine cannot give GPUs to containers (MW401): could not select"),
+        "{text}"
+    );
 }

@@ -8,4 +8,4 @@ mod paint;
 
 pub use bar::bar;
 pub use chart::{Chart, chart};
-pub use paint::{Paint, Tone, width};
+pub use paint::{Paint, Tone, split, width};

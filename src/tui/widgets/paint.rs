@@ -85,6 +85,30 @@ pub fn width(text: &str) -> u16 {
     u16::try_from(total).unwrap_or(u16::MAX)
 }
 
+/// The part of a text that fits, cut at a space where there is one, and the rest.
+pub fn split(text: &str, room: u16) -> (&str, &str) {
+    if width(text) <= room {
+        return (text, "");
+    }
+    let mut used = 0;
+    let mut cut = 0;
+    let mut space = None;
+    for (place, c) in text.char_indices() {
+        let mut bytes = [0u8; 4];
+        used += width(c.encode_utf8(&mut bytes));
+        if used > room {
+            break;
+        }
+        cut = place + c.len_utf8();
+        if c == ' ' {
+            space = Some(place);
+        }
+    }
+    let at = space.filter(|s| *s > cut / 2).unwrap_or(cut);
+    let (line, rest) = text.split_at_checked(at).unwrap_or((text, ""));
+    (line, rest.trim_start())
+}
+
 fn grapheme_width(grapheme: &str) -> usize {
     match grapheme.chars().next() {
         Some(c) if is_unsafe(c) => 1,

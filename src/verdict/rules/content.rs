@@ -1,7 +1,9 @@
 //! MW301 to MW308: what is in the image, or missing from it.
 
-use crate::verdict::facts::{Build, Libc};
+use crate::verdict::facts::{Build, Framework, Injection, Libc};
 use crate::verdict::finding::{Finding, Severity};
+use crate::verdict::need::alternative;
+use crate::verdict::remedy::torch_wheel;
 
 use super::{Case, Findings};
 
@@ -10,14 +12,13 @@ const TRAINING: [&str; 3] = ["torch", "tensorflow", "jax"];
 
 /// MW301: a training framework built without CUDA.
 pub fn cpu_only(case: &Case<'_>, out: &mut Findings) {
-    for framework in &case.image.frameworks {
+    for (_, framework) in case.image.deciding() {
         let training = TRAINING.contains(&framework.name.as_str());
-        if framework.build != Build::Cpu || !training || framework.on_path == Some(false) {
+        if framework.build != Build::Cpu || !training {
             continue;
         }
-        let version = framework.version.as_deref().unwrap_or("");
         let remedy = match framework.name.as_str() {
-            "torch" => super::super::remedy::torch_wheel(case.host, &case.capabilities()),
+            "torch" => torch_wheel(case.host, &case.capabilities()),
             "tensorflow" => Some("pip install 'tensorflow[and-cuda]'".to_owned()),
             _ => Some("pip install 'jax[cuda12]'".to_owned()),
         };
@@ -25,7 +26,7 @@ pub fn cpu_only(case: &Case<'_>, out: &mut Findings) {
             Finding::new(
                 301,
                 Severity::Warning,
-                format!("{} {version} is built for the CPU alone", framework.name),
+                format!("{} is built for the CPU alone", framework.title()),
             )
             .because(framework.evidence.clone())
             .because("it would train on the CPU without a word: no error, no GPU use")
@@ -34,8 +35,34 @@ pub fn cpu_only(case: &Case<'_>, out: &mut Findings) {
     }
 }
 
-/// MW302: several CUDA runtimes side by side.
+/// MW302: several CUDA runtimes side by side, and libraries that one hides from another.
 pub fn several_runtimes(case: &Case<'_>, out: &mut Findings) {
+    for (_, framework) in case.image.deciding() {
+        for hidden in &framework.shadowed {
+            let version = hidden
+                .version
+                .as_ref()
+                .map_or_else(String::new, |v| format!(" ({v})"));
+            let by = if hidden.by.is_empty() {
+                "the library path"
+            } else {
+                &hidden.by
+            };
+            out.add(
+                Finding::new(
+                    302,
+                    Severity::Warning,
+                    format!(
+                        "{} needs {}, and another CUDA's is found first",
+                        framework.name, hidden.soname
+                    ),
+                )
+                .because(format!("{}{version}, put first by {by}", hidden.path))
+                .because("a library of another CUDA ends in `undefined symbol`, `CUDNN_STATUS_…` or wrong versions at run time")
+                .try_this(unshadow(case, &hidden.path, by)),
+            );
+        }
+    }
     let mut majors: Vec<u32> = case
         .image
         .runtimes
@@ -54,13 +81,35 @@ pub fn several_runtimes(case: &Case<'_>, out: &mut Findings) {
     out.add(finding);
 }
 
-/// MW303: a stub libcuda that the loader finds first.
+/// How to take a folder out of the library path.
+fn unshadow(case: &Case<'_>, path: &str, by: &str) -> String {
+    let folder = path.rsplit_once('/').map_or(path, |(folder, _)| folder);
+    if by != "LD_LIBRARY_PATH" {
+        return format!("take {folder} out of the library path ({by}) in a derived image");
+    }
+    let rest: Vec<&str> = case
+        .image
+        .env("LD_LIBRARY_PATH")
+        .unwrap_or_default()
+        .split(':')
+        .filter(|f| !f.is_empty() && f.trim_end_matches('/') != folder)
+        .collect();
+    format!(
+        "start it with `-e LD_LIBRARY_PATH={}` ({folder} taken out)",
+        rest.join(":")
+    )
+}
+
+/// MW303: a stub libcuda that the loader finds first. `LD_LIBRARY_PATH` comes before the loader's cache
+/// however the driver gets in; in the cache CDI puts the driver's folder before the image's own.
 pub fn stub_on_path(case: &Case<'_>, out: &mut Findings) {
     for stub in &case.image.stubs {
         let Some(by) = &stub.searched_by else {
             continue;
         };
-        let (severity, title) = if stub.has_soname {
+        let by_variable = by.starts_with("LD_LIBRARY_PATH");
+        let cdi = matches!(case.host.injection, Injection::Cdi | Injection::JitCdi);
+        let (severity, title) = if stub.has_soname && (by_variable || !cdi) {
             (
                 Severity::Error,
                 "a stub libcuda.so.1 is searched before the driver's",
@@ -71,13 +120,25 @@ pub fn stub_on_path(case: &Case<'_>, out: &mut Findings) {
                 "a folder of stub libraries is on the library path",
             )
         };
+        let remedy = if by_variable {
+            unshadow(
+                case,
+                &format!("{}/libcuda.so", stub.path),
+                "LD_LIBRARY_PATH",
+            )
+        } else {
+            format!(
+                "take {} out of {by} in a derived image, and run ldconfig",
+                stub.path
+            )
+        };
         out.add(
             Finding::new(303, severity, title)
                 .because(format!("{}, put on the path by {by}", stub.path))
                 .because(
                     "a program that loads the stub gets error 34, `CUDA driver is a stub library`",
                 )
-                .try_this(format!("take {} out of the library path", stub.path)),
+                .try_this(remedy),
         );
     }
 }
@@ -96,14 +157,11 @@ pub fn driver_library(case: &Case<'_>, out: &mut Findings) {
             );
             continue;
         }
-        let newer = match (&library.version, &case.host.driver) {
-            (Some(own), Some(host)) => own > host,
-            _ => false,
-        };
-        let severity = if newer {
-            Severity::Error
-        } else {
-            Severity::Warning
+        let severity = match (&library.version, &case.host.driver) {
+            (Some(own), Some(host)) if own > host => Severity::Error,
+            // The host's own version: nothing differs, until the host is upgraded.
+            (Some(own), Some(host)) if own == host => Severity::Info,
+            _ => Severity::Warning,
         };
         let version = library
             .version
@@ -120,7 +178,13 @@ pub fn driver_library(case: &Case<'_>, out: &mut Findings) {
 
 /// MW305: CUDA without glibc.
 pub fn musl(case: &Case<'_>, out: &mut Findings) {
-    let cuda = !case.image.runtimes.is_empty() || !case.image.libraries.is_empty();
+    let cuda = !case.image.runtimes.is_empty()
+        || !case.image.libraries.is_empty()
+        || case
+            .image
+            .frameworks
+            .iter()
+            .any(|f| matches!(f.build, Build::Cuda(_)));
     if case.image.libc == Some(Libc::Musl) && cuda {
         out.add(
             Finding::new(305, Severity::Error, "CUDA in an image without glibc (musl): neither CUDA nor the driver's libraries load")
@@ -132,7 +196,7 @@ pub fn musl(case: &Case<'_>, out: &mut Findings) {
 
 /// MW306: built for AMD.
 pub fn rocm(case: &Case<'_>, out: &mut Findings) {
-    for framework in &case.image.frameworks {
+    for (_, framework) in case.image.deciding() {
         if let Build::Rocm(_) = framework.build {
             out.add(
                 Finding::new(
@@ -146,9 +210,10 @@ pub fn rocm(case: &Case<'_>, out: &mut Findings) {
                 .because(framework.evidence.clone())
                 .try_these(
                     (framework.name == "torch")
-                        .then(|| super::super::remedy::torch_wheel(case.host, &case.capabilities()))
+                        .then(|| torch_wheel(case.host, &case.capabilities()))
                         .flatten(),
-                ),
+                )
+                .try_this("use its CUDA build instead"),
             );
         }
     }
@@ -159,8 +224,21 @@ pub fn platform(case: &Case<'_>, out: &mut Findings) {
     let (Some(image), Some(host)) = (&case.image.platform, &case.host.platform) else {
         return;
     };
-    let cpu = |platform: &str| platform.split('/').nth(1).map(str::to_owned);
-    if cpu(image) != cpu(host) {
+    let parts = |platform: &str| {
+        let mut parts = platform.split('/').map(|part| match part {
+            "x86_64" => "amd64".to_owned(),
+            "aarch64" => "arm64".to_owned(),
+            other => other.to_ascii_lowercase(),
+        });
+        (parts.next(), parts.next())
+    };
+    let (own, here) = (parts(image), parts(host));
+    // A 64-bit kernel runs the 32-bit programs of its own family.
+    let narrower = matches!(
+        (own.1.as_deref(), here.1.as_deref()),
+        (Some("386"), Some("amd64")) | (Some("arm"), Some("arm64"))
+    );
+    if own.0 != here.0 || (own.1 != here.1 && !narrower) {
         out.add(
             Finding::new(
                 307,
@@ -177,10 +255,15 @@ pub fn platform(case: &Case<'_>, out: &mut Findings) {
 
 /// MW308: a CUDA build whose libraries are not there.
 pub fn missing_libraries(case: &Case<'_>, out: &mut Findings) {
-    for framework in &case.image.frameworks {
+    for (_, framework) in case.image.deciding() {
+        no_fitting_build(case, framework, out);
         if framework.missing.is_empty() || !matches!(framework.build, Build::Cuda(_)) {
             continue;
         }
+        let seen = match framework.name.as_str() {
+            "torch" | "vllm" => "importing it ends in `OSError: … cannot open shared object file`",
+            _ => "it falls back to the CPU without an error",
+        };
         out.add(
             Finding::new(
                 308,
@@ -192,10 +275,38 @@ pub fn missing_libraries(case: &Case<'_>, out: &mut Findings) {
                 ),
             )
             .because(framework.evidence.clone())
-            .because("it falls back to the CPU without an error")
+            .because(seen)
             .try_this(install_hint(&framework.name)),
         );
     }
+}
+
+/// bitsandbytes takes the build of torch's CUDA alone.
+fn no_fitting_build(case: &Case<'_>, framework: &Framework, out: &mut Findings) {
+    if framework.alternatives.is_empty()
+        || alternative(case.image, framework, case.cuda.as_ref(), None).is_some()
+    {
+        return;
+    }
+    let have: Vec<String> = framework
+        .alternatives
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    out.add(
+        Finding::new(
+            308,
+            Severity::Warning,
+            format!(
+                "{} has no build for the CUDA of torch beside it",
+                framework.title()
+            ),
+        )
+        .because(framework.evidence.clone())
+        .because(format!("it has builds for CUDA {}", have.join(", ")))
+        .because("its GPU functions fail at the first call")
+        .try_this(format!("pip install --upgrade {}", framework.name)),
+    );
 }
 
 fn install_hint(framework: &str) -> String {

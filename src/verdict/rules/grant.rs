@@ -21,6 +21,9 @@ pub fn devices_void(case: &Case<'_>, out: &mut Findings) {
     let Some(value) = case.image.env("NVIDIA_VISIBLE_DEVICES") else {
         return;
     };
+    if !case.may_use_cuda() {
+        return;
+    }
     let granted = case.host.launch.as_ref().is_some_and(|l| l.grants_gpus);
     if granted || !matches!(value, "" | "void" | "none") {
         return;
@@ -46,9 +49,13 @@ pub fn devices_void(case: &Case<'_>, out: &mut Findings) {
 
 /// MW403: the capabilities leave compute out.
 pub fn capabilities_lack_compute(case: &Case<'_>, out: &mut Findings) {
+    // Unset and empty: `utility,compute`, and all for a legacy image.
     let Some(value) = case.image.env("NVIDIA_DRIVER_CAPABILITIES") else {
         return;
     };
+    if !case.may_use_cuda() {
+        return;
+    }
     let compute = value
         .split(',')
         .any(|c| matches!(c.trim(), "compute" | "all"));

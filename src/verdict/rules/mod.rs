@@ -1,15 +1,18 @@
 //! The rules, one function each, grouped by what they look at.
 
 pub mod code;
+pub mod compat;
 pub mod content;
 pub mod driver;
 pub mod grant;
+pub mod require;
 
 use crate::model::ComputeCapability;
 
+use super::catalogue::Catalogue;
 use super::effective::LibCuda;
-use super::facts::{HostFacts, ImageFacts};
-use super::finding::Finding;
+use super::facts::{Build, Framework, HostFacts, ImageFacts, Scan};
+use super::finding::{Finding, Severity};
 use super::need::Need;
 use super::version::Version;
 
@@ -25,6 +28,8 @@ pub struct Case<'a> {
     pub cuda: Option<Version>,
     /// What the image needs.
     pub needs: Vec<Need>,
+    /// What it may need and could not be told.
+    pub lacking: Vec<String>,
 }
 
 /// What the rules leave behind.
@@ -64,6 +69,70 @@ impl Case<'_> {
             (Some(driver), None) => format!("driver {driver}"),
             (None, Some(cuda)) => format!("a driver of CUDA {cuda}"),
             (None, None) => "the driver".to_owned(),
+        }
+    }
+
+    /// The driver whose version counts for floors: a compat library is the user half of its own driver, above
+    /// every floor of its major.
+    pub fn libcuda_driver(&self) -> Option<&Version> {
+        match self.libcuda {
+            LibCuda::Host => self.host.driver.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The newest PTX ISA that the libcuda in effect compiles, where the table reaches that far.
+    pub fn newest_ptx(&self) -> Option<(u32, u32)> {
+        let catalogue = Catalogue::get();
+        let cuda = self.cuda.as_ref()?;
+        let covered = catalogue.ptx.last().is_some_and(|last| *cuda <= last.cuda);
+        covered
+            .then(|| catalogue.newest_ptx(cuda))
+            .flatten()
+            .map(Version::pair)
+    }
+
+    /// Whether anything in the image uses CUDA, as far as is known.
+    pub fn has_cuda(&self) -> bool {
+        !self.needs.is_empty()
+            || !self.image.libraries.is_empty()
+            || self
+                .image
+                .frameworks
+                .iter()
+                .any(|f| matches!(f.build, Build::Cuda(_)))
+    }
+
+    /// Whether something in the image may use CUDA: nothing rules it out before its content is known.
+    pub fn may_use_cuda(&self) -> bool {
+        self.image.scan == Scan::Config || self.has_cuda() || !self.image.gaps.is_empty()
+    }
+
+    /// How bad it is when a framework fails: what is an addition to another leaves the rest running.
+    pub fn severity_of(&self, framework: Option<usize>) -> Severity {
+        let helper = framework
+            .and_then(|i| self.image.frameworks.get(i))
+            .is_some_and(Framework::is_helper);
+        let others = self
+            .image
+            .deciding()
+            .iter()
+            .any(|(_, f)| !f.is_helper() && matches!(f.build, Build::Cuda(_)));
+        if helper && others {
+            Severity::Warning
+        } else {
+            Severity::Error
+        }
+    }
+
+    /// The libcuda in effect, in words: `driver 535.104.05 (CUDA 12.2)`, `the image's compat library …`.
+    pub fn libcuda_text(&self) -> String {
+        match (&self.libcuda, &self.cuda) {
+            (LibCuda::Compat { compat, .. }, Some(cuda)) => format!(
+                "the image's compat library (driver {}, CUDA {cuda})",
+                compat.driver
+            ),
+            _ => self.driver_text(),
         }
     }
 
