@@ -8,6 +8,8 @@ use crate::inspect::fatbin::Scanner;
 use crate::inspect::tar::tests::record;
 use crate::inspect::walk::Walk;
 use crate::inspect::{Config, Content, Known};
+use crate::verdict::Version;
+use crate::verdict::require::{Fact, GpuTerms, HostTerms, evaluate, requirements};
 
 fn read_elf(bytes: &[u8], piece: usize) -> ElfFacts {
     let mut stream = ElfStream::with_note();
@@ -112,6 +114,26 @@ fn the_whole_ones_are_read_in_full() {
 }
 
 proptest! {
+    #[test]
+    fn any_text_as_a_requirement(
+        text in "((cuda|driver|brand|arch|x)(>=|<=|!=|=|<|>)[0-9a-z.]{0,8}[ ,]{0,2}){0,6}|\\PC{0,80}",
+    ) {
+        let found = requirements([
+            ("NVIDIA_REQUIRE_CUDA", text.as_str()),
+            ("NVIDIA_REQUIRE_X", text.as_str()),
+            ("CUDA_VERSION", text.as_str()),
+            ("NVIDIA_DISABLE_REQUIRE", text.as_str()),
+        ]);
+        let version = Version::from_pair(12, 4);
+        let gpu = GpuTerms { arch: Fact::Known(&version), brand: Fact::Known("tesla") };
+        for gpus in [&[gpu][..], &[]] {
+            let host = HostTerms { cuda: Fact::Known(&version), driver: Fact::Unknown, gpus };
+            for (_, value) in &found.predicates {
+                let _ = evaluate(value, &host);
+            }
+        }
+    }
+
     #[test]
     fn any_bytes_as_a_library(bytes in proptest::collection::vec(any::<u8>(), 0..3000), piece in 1usize..700) {
         let mut bytes = bytes;
