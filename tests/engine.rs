@@ -33,5 +33,8 @@ mod logs_service;
 #[path = "engine/logs_shell.rs"]
 mod logs_shell;
 
+#[path = "engine/wheels.rs"]
+mod wheels;
+
 #[path = "support/procfs.rs"]
 mod procfs;

@@ -20,8 +20,10 @@ use super::{Content, Known};
 
 /// Bytes of one JSON file in an archive.
 const MAX_JSON: u64 = 16 << 20;
-/// Entries of an archive that are listed: a real one has some dozens.
-const MAX_LISTED: usize = 100_000;
+/// Entries of an archive that are listed: an image's has some hundreds, a bare file system more.
+const MAX_LISTED: usize = 16_384;
+/// Bytes of their names.
+const MAX_NAMES: usize = 4 << 20;
 /// Images of one archive that are read.
 const MAX_IMAGES: usize = 64;
 /// Layers of one image (engines allow 127).
@@ -30,10 +32,10 @@ const MAX_LAYERS: usize = 512;
 const MAX_DEPTH: u8 = 3;
 /// Pieces that are read.
 const PIECE: usize = 256 << 10;
-/// A layer that unpacks to more than this many times its size, and to more than [`BOMB_FLOOR`], is a bomb:
+/// An image that unpacks to more than this many times its size, and to more than [`BOMB_FLOOR`], is a bomb:
 /// gzip's best is about a thousand, on nothing but zeros.
 const BOMB: u64 = 200;
-const BOMB_FLOOR: u64 = 32 << 30;
+const BOMB_FLOOR: u64 = 8 << 30;
 
 /// An image found in a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,11 +88,15 @@ pub fn read(
     if first.starts_with(&[0x1f, 0x8b]) || first.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
         return Err(ArchiveError::Compressed);
     }
+    let index = list(&mut file)?;
+    let is_bare = index.as_ref().is_none_or(is_file_system);
     let mut archive = Archive {
-        index: list(&mut file)?,
+        index: index.unwrap_or_default(),
         file,
     };
-    let images = if archive.index.contains_key("manifest.json") {
+    let images = if is_bare {
+        return Ok(vec![archive.bare(told)?]);
+    } else if archive.index.contains_key("manifest.json") {
         archive.docker()?
     } else if archive.index.contains_key("index.json") {
         archive.oci(platform)?
@@ -138,15 +144,27 @@ struct Parts {
     layers: Vec<Place>,
 }
 
-/// Lists an archive by its headers.
-fn list(file: &mut File) -> Result<HashMap<String, Place>, ArchiveError> {
+/// A root file system may hold a file of any name, an image's archive has none of these folders.
+fn is_file_system(index: &HashMap<String, Place>) -> bool {
+    let folders = ["etc/", "usr/", "bin/", "lib/"];
+    index
+        .keys()
+        .any(|path| folders.iter().any(|folder| path.starts_with(folder)))
+}
+
+/// Lists an archive by its headers; `None`: no image's archive has so many entries.
+fn list(file: &mut File) -> Result<Option<HashMap<String, Place>>, ArchiveError> {
     #[derive(Default)]
     struct Names {
         found: Vec<(Entry, Option<u64>)>,
+        bytes: usize,
+        too_many: bool,
     }
     impl Sink for Names {
         fn entry(&mut self, entry: &Entry) {
-            if self.found.len() < MAX_LISTED {
+            self.bytes += entry.path.len() + entry.link.len();
+            self.too_many |= self.found.len() >= MAX_LISTED || self.bytes > MAX_NAMES;
+            if !self.too_many {
                 self.found.push((entry.clone(), None));
             }
         }
@@ -157,7 +175,7 @@ fn list(file: &mut File) -> Result<HashMap<String, Place>, ArchiveError> {
     let mut reader = Reader::default();
     let mut names = Names::default();
     let mut block = [0u8; BLOCK];
-    while !reader.is_done() && names.found.len() < MAX_LISTED {
+    while !reader.is_done() {
         let known = names.found.len();
         let mut got = 0;
         while got < BLOCK {
@@ -170,6 +188,9 @@ fn list(file: &mut File) -> Result<HashMap<String, Place>, ArchiveError> {
             break;
         }
         reader.feed(block.get(..got).unwrap_or(&[]), &mut names)?;
+        if names.too_many {
+            return Ok(None);
+        }
         let ahead = reader.ahead();
         if let Some((_, offset)) = names.found.get_mut(known) {
             *offset = Some(reader.position());
@@ -185,7 +206,7 @@ fn list(file: &mut File) -> Result<HashMap<String, Place>, ArchiveError> {
         }
     }
     reader.finish()?;
-    Ok(index(names.found))
+    Ok(Some(index(names.found)))
 }
 
 /// Names to places; links (old archives share layers so) followed once.
@@ -324,12 +345,21 @@ impl Archive {
                     .and_then(Value::as_str)
             };
             match (platform, said("os"), said("architecture")) {
-                (Some(wanted), Some(os), Some(cpu)) => wanted.starts_with(&format!("{os}/{cpu}")),
+                (Some(wanted), Some(os), Some(cpu)) => {
+                    let mut parts = wanted.split('/');
+                    parts.next() == Some(os) && parts.next() == Some(cpu)
+                }
                 _ => true,
             }
         };
-        let any = manifests.iter().any(fits);
-        for manifest in manifests.iter().filter(|m| !any || fits(m)) {
+        // An archive of one platform may list the others without holding them.
+        let held = |m: &Value| blob(m).is_ok_and(|name| self.index.contains_key(&name));
+        let here: Vec<&Value> = match manifests.iter().any(held) {
+            true => manifests.iter().filter(|m| held(m)).collect(),
+            false => manifests.iter().collect(),
+        };
+        let any = here.iter().any(|m| fits(m));
+        for manifest in here.into_iter().filter(|m| !any || fits(m)) {
             let annotation = |key: &str| {
                 manifest
                     .get("annotations")
@@ -370,10 +400,18 @@ impl Archive {
         told: Told<'_>,
     ) -> Result<Content, ArchiveError> {
         let mut walk = Walk::layered();
+        let begun = *done;
+        // The same layer again and again is none that a tool writes.
+        let length = self.file.metadata()?.len();
+        let sizes = layers.iter().map(|place| place.size);
+        if sizes.fold(0, u64::saturating_add) > length.saturating_mul(2) {
+            walk.gap("its layers are larger than its file".to_owned());
+            return Ok(walk.finish()?);
+        }
         for place in layers {
             self.file.seek(SeekFrom::Start(place.offset))?;
             let before = *done;
-            let outcome = one_layer(&mut self.file, *place, &mut walk, |read| {
+            let outcome = one_layer(&mut self.file, *place, &mut walk, before - begun, |read| {
                 told(before + read, total)
             });
             *done = before + place.size;
@@ -403,7 +441,7 @@ impl Archive {
         self.file.seek(SeekFrom::Start(0))?;
         let mut walk = Walk::new();
         let place = Place { offset: 0, size };
-        one_layer(&mut self.file, place, &mut walk, |read| told(read, size))?;
+        one_layer(&mut self.file, place, &mut walk, 0, |read| told(read, size))?;
         Ok(Archived {
             name: None,
             id: None,
@@ -431,11 +469,13 @@ fn blob(descriptor: &Value) -> Result<String, ArchiveError> {
     }
 }
 
-/// Walks one layer; `told` hears of bytes of the file.
+/// Walks one layer, before which `before` bytes of the image's layers were read; `told` hears of bytes of
+/// the file.
 fn one_layer(
     file: &mut File,
     place: Place,
     walk: &mut Walk,
+    before: u64,
     mut told: impl FnMut(u64) -> bool,
 ) -> Result<(), ArchiveError> {
     let read = Cell::new(0);
@@ -445,8 +485,7 @@ fn one_layer(
     };
     let mut layer = Layer::new(BufReader::with_capacity(PIECE, source))?;
     let mut piece = vec![0u8; PIECE];
-    let begun = walk.bytes();
-    loop {
+    while !walk.is_done() {
         let got = layer.read(&mut piece)?;
         if got == 0 {
             break;
@@ -455,8 +494,7 @@ fn one_layer(
         if !told(read.get()) {
             return Err(ArchiveError::Cancelled);
         }
-        let unpacked = walk.bytes() - begun;
-        if unpacked > BOMB_FLOOR && unpacked / BOMB > read.get() {
+        if is_bomb(walk.bytes(), before + read.get()) {
             return Err(ArchiveError::Odd(
                 "a layer unpacks to more than any real one".to_owned(),
             ));
@@ -464,6 +502,10 @@ fn one_layer(
     }
     walk.next_layer()?;
     Ok(())
+}
+
+fn is_bomb(unpacked: u64, packed: u64) -> bool {
+    unpacked > BOMB_FLOOR && unpacked / BOMB > packed
 }
 
 /// Counts what was read of the file itself.
@@ -481,51 +523,5 @@ impl<R: Read> Read for Counted<'_, R> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Prints what is found in files named in an environment variable: for looking at real images by hand.
-    #[test]
-    fn real_images_if_named() {
-        let Ok(paths) = std::env::var("MIDWATCH_TEST_ARCHIVES") else {
-            return;
-        };
-        for path in paths.split(':') {
-            let start = std::time::Instant::now();
-            let images = read(Path::new(path), Some("linux/amd64"), &mut |_, _| true).unwrap();
-            println!("{path}: {:?}", start.elapsed());
-            for image in images {
-                let content = image.known.content.as_ref().unwrap();
-                println!(
-                    "{} nodes, {} elves, {} texts, gaps {:?}, cache {} bytes",
-                    content.nodes.len(),
-                    content.elves.len(),
-                    content.texts.len(),
-                    content.gaps,
-                    serde_json::to_vec(&**content).unwrap().len()
-                );
-                let start = std::time::Instant::now();
-                let mut facts = image.known.facts();
-                println!("facts in {:?}", start.elapsed());
-                for library in &mut facts.libraries {
-                    let sass: Vec<String> = library
-                        .code
-                        .main_sass()
-                        .iter()
-                        .map(|t| t.sass_name())
-                        .collect();
-                    println!(
-                        "  {} {} MB {} {sass:?} ptx {:?} {:?}",
-                        library.path,
-                        library.size_bytes >> 20,
-                        library.code.containers(),
-                        library.code.main_ptx().len(),
-                        library.problem
-                    );
-                }
-                facts.libraries.clear();
-                println!("{facts:#?}");
-            }
-        }
-    }
-}
+#[path = "archive_tests.rs"]
+mod tests;

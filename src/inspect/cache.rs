@@ -14,7 +14,7 @@ use super::content::Content;
 use crate::model::{ImageId, ScanKey};
 
 /// Raised whenever what a scan keeps changes.
-pub const SCANNER_VERSION: u32 = 1;
+pub const SCANNER_VERSION: u32 = 2;
 /// Bytes of one file that are read.
 const MAX_FILE: u64 = 128 << 20;
 /// Bytes of all files that are kept; the oldest go first.

@@ -3,12 +3,14 @@
 //! The section table of an ELF stands at its end and a tar stream goes forward alone. So the header (first
 //! 64 bytes) tells in advance which ranges to keep: the program headers, the dynamic section, the last
 //! 64 KiB before the section table and the table itself. Device code containers are found by their magic on
-//! the way and counted to their sections at the end. Memory: about 1.5 MiB at most, whatever the file says.
+//! the way and counted to their sections at the end. Memory: about 2 MiB at most, whatever the file says, and
+//! what the scanner of containers takes.
 
+use memchr::memmem;
 use serde::{Deserialize, Serialize};
 
 use super::fatbin::Scanner;
-use crate::verdict::facts::{DeviceCode, PtxCode};
+use crate::verdict::facts::{ContainerShape, DeviceCode, PtxCode};
 
 const HEADER: usize = 64;
 const MAX_PROGRAM_HEADERS: u64 = 64 << 10;
@@ -18,6 +20,10 @@ const MAX_SECTION_TABLE: u64 = 1 << 20;
 const BEFORE_TABLE: u64 = 64 << 10;
 const MAX_STRINGS: usize = 1024;
 const MAX_STRING: usize = 200;
+/// Bytes of a piece's end that the next one may need to complete a name.
+const TAIL: usize = 2 * MAX_STRING;
+/// Sections of one name that count: real libraries have one.
+const MAX_ALIKE: usize = 16;
 const DT_NEEDED: u64 = 1;
 const DT_STRTAB: u64 = 5;
 const PT_LOAD: u32 = 1;
@@ -84,7 +90,7 @@ pub fn is_elf(first: &[u8]) -> bool {
 }
 
 /// Reads one library.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ElfStream {
     position: u64,
     /// Bytes short of a word, for the scanner.
@@ -95,8 +101,27 @@ pub struct ElfStream {
     scanner: Scanner,
     strings: Vec<(u64, String)>,
     tail: Vec<u8>,
+    dot_so: memmem::Finder<'static>,
     planned: bool,
     note: Option<NoteSearch>,
+}
+
+impl Default for ElfStream {
+    fn default() -> Self {
+        Self {
+            position: 0,
+            partial: Vec::new(),
+            header: Vec::new(),
+            captures: Vec::new(),
+            section_table: None,
+            scanner: Scanner::default(),
+            strings: Vec::new(),
+            tail: Vec::new(),
+            dot_so: memmem::Finder::new(b".so"),
+            planned: false,
+            note: None,
+        }
+    }
 }
 
 impl ElfStream {
@@ -202,25 +227,39 @@ impl ElfStream {
         if self.strings.len() >= MAX_STRINGS {
             return;
         }
-        let kept = self.tail.len();
-        let base = self.position - kept as u64;
-        let joined;
-        let bytes = if kept == 0 {
-            piece
+        // First what stands across the border to the piece before, then the piece by itself.
+        let (begin, _) = piece.split_at(piece.len().min(TAIL));
+        if !self.tail.is_empty() {
+            let base = self.position - self.tail.len() as u64;
+            let mut border = std::mem::take(&mut self.tail);
+            border.extend_from_slice(begin);
+            self.names_in(&border, base);
+            self.tail = border;
+        }
+        self.names_in(piece, self.position);
+        if piece.len() >= TAIL {
+            self.tail.clear();
+            self.tail
+                .extend_from_slice(piece.get(piece.len() - TAIL..).unwrap_or(&[]));
         } else {
-            let mut both = std::mem::take(&mut self.tail);
-            both.extend_from_slice(piece);
-            joined = both;
-            &joined
-        };
-        for hit in memchr::memmem::find_iter(bytes, b".so") {
+            if self.tail.is_empty() {
+                self.tail.extend_from_slice(piece);
+            }
+            let excess = self.tail.len().saturating_sub(TAIL);
+            self.tail.drain(..excess);
+        }
+    }
+
+    /// Names that lie in these bytes from their first byte to the zero behind them.
+    fn names_in(&mut self, bytes: &[u8], base: u64) {
+        for hit in self.dot_so.find_iter(bytes) {
             let start = bytes
                 .get(hit.saturating_sub(MAX_STRING)..hit)
-                .and_then(|before| before.iter().rposition(|b| *b == 0))
+                .and_then(|before| memchr::memrchr(0, before))
                 .map(|zero| hit.saturating_sub(MAX_STRING) + zero + 1);
             let end = bytes
                 .get(hit..bytes.len().min(hit + MAX_STRING))
-                .and_then(|after| after.iter().position(|b| *b == 0))
+                .and_then(|after| memchr::memchr(0, after))
                 .map(|zero| hit + zero);
             let (Some(start), Some(end)) = (start, end) else {
                 continue;
@@ -230,16 +269,18 @@ impl ElfStream {
                 && name
                     .iter()
                     .all(|b| b.is_ascii_alphanumeric() || b"._+-".contains(b));
-            if plain && self.strings.len() < MAX_STRINGS {
-                let offset = base + start as u64;
-                if self.strings.last().is_none_or(|(last, _)| *last < offset) {
-                    self.strings
-                        .push((offset, String::from_utf8_lossy(name).into_owned()));
+            if !plain {
+                continue;
+            }
+            let offset = base + start as u64;
+            if self.strings.last().is_none_or(|(last, _)| *last < offset) {
+                self.strings
+                    .push((offset, String::from_utf8_lossy(name).into_owned()));
+                if self.strings.len() >= MAX_STRINGS {
+                    return;
                 }
             }
         }
-        let keep = bytes.len().min(2 * MAX_STRING);
-        self.tail = bytes.get(bytes.len() - keep..).unwrap_or(&[]).to_vec();
     }
 
     /// Hands whole words to the scanner.
@@ -276,36 +317,56 @@ impl ElfStream {
             self.count_everything(&mut facts);
             return facts;
         };
-        facts.hip = sections.iter().any(|s| s.name == ".hip_fatbin");
-        let within = |name: &str, offset: u64| {
-            sections
-                .iter()
-                .any(|s| s.name == name && offset >= s.offset && offset - s.offset < s.size)
-        };
-        let mut relocatable: Vec<PtxCode> = Vec::new();
+        facts.hip = sections.hip;
+        let shapes = self.scanner.shapes();
+        let mut counts = vec![0u32; shapes.len()];
+        let mut is_relocatable = vec![false; shapes.len()];
         for found in self.scanner.found() {
-            let Some(shape) = self.scanner.shapes().get(found.shape as usize) else {
-                continue;
-            };
-            if within(".nv_fatbin", found.offset) {
-                facts.code.add(shape.clone());
-            } else if within("__nv_relfatbin", found.offset) {
-                relocatable.extend(&shape.ptx);
+            let index = found.shape as usize;
+            if within(&sections.fatbin, found.offset) {
+                if let Some(count) = counts.get_mut(index) {
+                    *count += 1;
+                }
+            } else if within(&sections.relocatable, found.offset)
+                && let Some(flag) = is_relocatable.get_mut(index)
+            {
+                *flag = true;
             }
         }
+        let mut relocatable: Vec<PtxCode> = shapes
+            .iter()
+            .zip(is_relocatable)
+            .filter(|(_, found)| *found)
+            .flat_map(|(shape, _)| shape.ptx.iter().copied())
+            .collect();
+        facts.code.shapes = counted(shapes, &counts);
         relocatable.sort_unstable();
         relocatable.dedup();
+        relocatable.shrink_to_fit();
         facts.code.relocatable_ptx = relocatable;
+        let damaged = |offset: &u64| {
+            within(&sections.fatbin, *offset) || within(&sections.relocatable, *offset)
+        };
+        if facts.problem.is_none() {
+            if sections.too_many {
+                facts.problem = Some("it has more sections of device code than one".to_owned());
+            } else if self.scanner.broken().iter().any(damaged) {
+                facts.problem = Some("some of its device code is damaged".to_owned());
+            }
+        }
         facts
     }
 
     /// Without a section table every container counts, and that is said.
     fn count_everything(&self, facts: &mut ElfFacts) {
+        let shapes = self.scanner.shapes();
+        let mut counts = vec![0u32; shapes.len()];
         for found in self.scanner.found() {
-            if let Some(shape) = self.scanner.shapes().get(found.shape as usize) {
-                facts.code.add(shape.clone());
+            if let Some(count) = counts.get_mut(found.shape as usize) {
+                *count += 1;
             }
         }
+        facts.code.shapes = counted(shapes, &counts);
         if facts.code.containers() > 0 && facts.problem.is_none() {
             facts.problem = Some("its section table could not be read".to_owned());
         }
@@ -317,22 +378,28 @@ impl ElfStream {
             .find_map(|c| c.at(offset).filter(|b| !b.is_empty()))
     }
 
-    fn sections(&self) -> Option<Vec<Section>> {
+    fn sections(&self) -> Option<Sections> {
         let (table, count, names_index) = self.section_table?;
         let bytes = self.capture_at(table)?.get(..usize::from(count) * 64)?;
         let header = |index: u16| bytes.get(usize::from(index) * 64..usize::from(index) * 64 + 64);
         let names_offset = read_u64(header(names_index)?, 24)?;
         let names = self.capture_at(names_offset)?;
-        let mut sections = Vec::new();
+        let mut sections = Sections::default();
         for entry in bytes.chunks_exact(64) {
-            let name_at = read_u32(entry, 0)? as usize;
-            let name = names.get(name_at..)?;
-            let end = name.iter().take(64).position(|b| *b == 0)?;
-            sections.push(Section {
-                name: String::from_utf8_lossy(name.get(..end)?).into_owned(),
-                offset: read_u64(entry, 24)?,
-                size: read_u64(entry, 32)?,
-            });
+            let name = names.get(read_u32(entry, 0)? as usize..)?;
+            let list = if name.starts_with(b".nv_fatbin\0") {
+                &mut sections.fatbin
+            } else if name.starts_with(b"__nv_relfatbin\0") {
+                &mut sections.relocatable
+            } else {
+                sections.hip |= name.starts_with(b".hip_fatbin\0");
+                continue;
+            };
+            if list.len() < MAX_ALIKE {
+                list.push((read_u64(entry, 24)?, read_u64(entry, 32)?));
+            } else {
+                sections.too_many = true;
+            }
         }
         Some(sections)
     }
@@ -425,10 +492,29 @@ fn note_at(bytes: &[u8], at: usize) -> Option<String> {
     text.starts_with('{').then(|| text.to_owned())
 }
 
-struct Section {
-    name: String,
-    offset: u64,
-    size: u64,
+/// Where device code is: offsets and sizes.
+#[derive(Debug, Default)]
+struct Sections {
+    fatbin: Vec<(u64, u64)>,
+    relocatable: Vec<(u64, u64)>,
+    hip: bool,
+    too_many: bool,
+}
+
+fn within(ranges: &[(u64, u64)], offset: u64) -> bool {
+    ranges
+        .iter()
+        .any(|(start, size)| offset >= *start && offset - start < *size)
+}
+
+/// Shapes with how often they were found; those without code are not told.
+fn counted(shapes: &[ContainerShape], counts: &[u32]) -> Vec<(ContainerShape, u32)> {
+    shapes
+        .iter()
+        .zip(counts)
+        .filter(|(shape, count)| **count > 0 && !(shape.sass.is_empty() && shape.ptx.is_empty()))
+        .map(|(shape, count)| (shape.clone(), *count))
+        .collect()
 }
 
 fn read_u16(bytes: &[u8], at: usize) -> Option<u16> {

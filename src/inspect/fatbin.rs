@@ -6,6 +6,8 @@
 
 use std::collections::HashMap;
 
+use memchr::memmem;
+
 use crate::verdict::facts::{ContainerShape, PtxCode, Target, Variant};
 
 const MAGIC: [u8; 4] = [0x50, 0xED, 0x55, 0xBA];
@@ -22,6 +24,8 @@ const MAX_SHAPES: usize = 4_096;
 const MAX_ENTRIES: u32 = 4_096;
 /// Most entries of all distinct shapes together (a large library has some hundred).
 const MAX_SHAPE_ENTRIES: usize = 65_536;
+/// Damaged containers whose place is kept.
+const MAX_BROKEN: usize = 64;
 
 /// A container found at this offset of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +70,8 @@ pub struct Scanner {
     /// Entries of all shapes.
     entries: usize,
     overflow: bool,
-    broken: u32,
+    broken: Vec<u64>,
+    magic: memmem::Finder<'static>,
 }
 
 impl Default for Scanner {
@@ -79,7 +84,8 @@ impl Default for Scanner {
             index: HashMap::new(),
             entries: 0,
             overflow: false,
-            broken: 0,
+            broken: Vec::new(),
+            magic: memmem::Finder::new(&MAGIC),
         }
     }
 }
@@ -106,16 +112,17 @@ impl Scanner {
         }
     }
 
-    /// Containers whose entries did not add up.
-    pub fn broken(&self) -> u32 {
-        self.broken
+    /// Offsets of the first containers whose entries did not add up; outside of a section of device code
+    /// such bytes are no containers at all.
+    pub fn broken(&self) -> &[u64] {
+        &self.broken
     }
 
     /// Takes the next piece; its length is a multiple of 8, or it is the last.
     pub fn feed(&mut self, mut piece: &[u8]) {
         while !piece.is_empty() {
             let used = match &mut self.state {
-                State::Search => search(&mut self.state, self.position, piece),
+                State::Search => search(&self.magic, &mut self.state, self.position, piece),
                 State::Size { offset } => {
                     let offset = *offset;
                     self.state = match word(piece) {
@@ -149,7 +156,9 @@ impl Scanner {
             return;
         };
         if !whole {
-            self.broken = self.broken.saturating_add(1);
+            if self.broken.len() < MAX_BROKEN {
+                self.broken.push(container.offset);
+            }
             return;
         }
         if self.found.len() >= MAX_CONTAINERS {
@@ -185,22 +194,15 @@ impl Scanner {
 }
 
 /// Looks for an aligned magic with version 1 and header size 16; returns how much of the piece is done.
-fn search(state: &mut State, position: u64, piece: &[u8]) -> usize {
-    let mut from = 0;
-    while let Some(rest) = piece.get(from..) {
-        let Some(hit) = memchr::memmem::find(rest, &MAGIC) else {
-            return piece.len();
-        };
-        let at = from + hit;
+fn search(magic: &memmem::Finder<'_>, state: &mut State, position: u64, piece: &[u8]) -> usize {
+    for at in magic.find_iter(piece) {
         let aligned = (position + at as u64).is_multiple_of(8);
-        let header = piece.get(at + 4..at + 8);
-        if aligned && header == Some(&[1, 0, 16, 0]) {
+        if aligned && piece.get(at + 4..at + 8) == Some(&[1, 0, 16, 0]) {
             *state = State::Size {
                 offset: position + at as u64,
             };
             return at + 8;
         }
-        from = at + 1;
     }
     piece.len()
 }
@@ -427,7 +429,7 @@ pub(crate) mod tests {
         for lie in lies {
             let scanner = scan(&[lie, good.clone()].concat(), 64);
             assert_eq!(scanner.found().len(), 1);
-            assert_eq!(scanner.broken(), 1);
+            assert_eq!(scanner.broken().len(), 1);
         }
         let mut endless = MAGIC.to_vec();
         endless.extend([1, 0, 16, 0]);

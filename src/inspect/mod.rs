@@ -9,9 +9,13 @@ mod detect;
 pub mod elf;
 pub mod fatbin;
 mod interest;
+mod kept;
 mod packages;
 pub mod tar;
 pub mod walk;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -1,15 +1,17 @@
 //! A tar reader for hostile input: push-based, forward only, bounded memory, nothing written anywhere.
 //!
 //! Reads what engines and archives hold: ustar with prefix, GNU long names, PAX `path`, `linkpath` and
-//! `size`, base-256 sizes, old GNU sparse files (their data is passed on as stored). Names and PAX records
-//! over their limits are told as such instead of being kept.
+//! `size`, base-256 sizes. Names and PAX records over their limits are told as such instead of being kept;
+//! so are sparse files, whose data here is not what the file holds (engines write none).
+
+use crate::model::text::is_unsafe;
 
 /// A block of the format.
 pub const BLOCK: usize = 512;
 /// Longest path kept; Linux has no longer ones.
 const MAX_NAME: usize = 4096;
-/// Most bytes of one PAX header kept; beyond, its records do not count.
-const MAX_PAX: u64 = 64 << 10;
+/// Most bytes of one PAX header kept (as Go's reader, which engines use): extended attributes may be large.
+const MAX_PAX: u64 = 1 << 20;
 /// Entries before it is called hostile: the largest images have some 500,000.
 const MAX_ENTRIES: u64 = 3_000_000;
 
@@ -28,6 +30,15 @@ pub enum Kind {
     Other,
 }
 
+/// Why the data of a file is passed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Problem {
+    /// Its name or its records are over their limits: what it is cannot be told.
+    Name,
+    /// It is stored with its holes left out.
+    Sparse,
+}
+
 /// An entry's header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -39,6 +50,8 @@ pub struct Entry {
     pub size: u64,
     /// What a link points at, as written.
     pub link: String,
+    /// Why no data of it comes, where that is so.
+    pub problem: Option<Problem>,
 }
 
 /// Takes what the reader finds.
@@ -74,7 +87,7 @@ struct Ahead {
     path: Option<String>,
     link: Option<String>,
     size: Option<u64>,
-    bad: bool,
+    problem: Option<Problem>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,7 +162,10 @@ impl Reader {
     /// Bytes of data ahead that say nothing to a reader of names alone: who can seek may pass over them.
     pub fn ahead(&self) -> u64 {
         match self.state {
-            State::Data { left, .. } => left,
+            State::Data { left, .. }
+            | State::Meta {
+                left, whole: false, ..
+            } => left,
             _ => 0,
         }
     }
@@ -161,14 +177,26 @@ impl Reader {
 
     /// Passes over this many bytes of data (at most what is [`Reader::ahead`]).
     pub fn pass(&mut self, bytes: u64) {
-        if let State::Data { left, padding, .. } = &mut self.state {
-            let bytes = bytes.min(*left);
-            *left -= bytes;
-            self.position += bytes;
-            if *left == 0 {
-                self.state = State::Padding { left: *padding };
-                self.skip_empty_padding();
+        let (left, padding, meta) = match &mut self.state {
+            State::Data { left, padding, .. } => (left, *padding, None),
+            State::Meta {
+                what,
+                left,
+                padding,
+                whole: false,
+                ..
+            } => (left, *padding, Some(*what)),
+            _ => return,
+        };
+        let bytes = bytes.min(*left);
+        *left -= bytes;
+        self.position += bytes;
+        if *left == 0 {
+            if let Some(what) = meta {
+                self.meta(what, &[], false);
             }
+            self.state = State::Padding { left: padding };
+            self.skip_empty_padding();
         }
     }
 
@@ -203,7 +231,10 @@ impl Reader {
             State::Header => {
                 let take = self.take_block(bytes);
                 if self.block.len() == BLOCK {
-                    self.header(sink)?;
+                    self.header(
+                        (self.position + take as u64).saturating_sub(BLOCK as u64),
+                        sink,
+                    )?;
                     self.block.clear();
                 }
                 Ok(take)
@@ -288,8 +319,7 @@ impl Reader {
         }
     }
 
-    fn header(&mut self, sink: &mut dyn Sink) -> Result<(), TarError> {
-        let start = (self.position + BLOCK as u64).saturating_sub(BLOCK as u64);
+    fn header(&mut self, start: u64, sink: &mut dyn Sink) -> Result<(), TarError> {
         if self.block.iter().all(|b| *b == 0) {
             self.zeros += 1;
             if self.zeros == 2 {
@@ -324,17 +354,19 @@ impl Reader {
             _ => Kind::Other,
         };
         let path = ahead.path.unwrap_or_else(|| self.name());
-        // A header that lied about its name is not worth trusting: its data is passed over.
-        let file = what == Kind::File && !ahead.bad;
+        let problem = ahead.problem.or((kind == b'S').then_some(Problem::Sparse));
+        let unnamed = problem == Some(Problem::Name);
+        let file = what == Kind::File && problem.is_none();
         let entry = Entry {
             path: clean_path(&path),
-            kind: if ahead.bad { Kind::Other } else { what },
+            kind: if unnamed { Kind::Other } else { what },
             size: if what == Kind::File { size } else { 0 },
             link: ahead.link.unwrap_or_else(|| text(self.field(157, 100))),
+            problem,
         };
         sink.entry(&entry);
-        let has_data = !matches!(what, Kind::Directory | Kind::Symlink | Kind::Hardlink);
-        let size = if has_data { size } else { 0 };
+        // Links, folders, devices and pipes have no data, whatever their size says.
+        let size = if matches!(kind, b'1'..=b'6') { 0 } else { size };
         if kind == b'S' && self.block.get(482) == Some(&1) {
             self.state = State::SparseMap { size, file };
         } else {
@@ -377,7 +409,9 @@ impl Reader {
 
     fn meta(&mut self, what: Meta, kept: &[u8], whole: bool) {
         if !whole {
-            self.ahead.bad |= what != Meta::Ignored;
+            if what != Meta::Ignored {
+                self.ahead.problem = Some(Problem::Name);
+            }
             return;
         }
         match what {
@@ -416,13 +450,17 @@ impl Reader {
         match key {
             b"path" if value.len() <= MAX_NAME => self.ahead.path = Some(text(value)),
             b"linkpath" if value.len() <= MAX_NAME => self.ahead.link = Some(text(value)),
-            b"path" | b"linkpath" => self.ahead.bad = true,
+            b"path" | b"linkpath" => self.ahead.problem = Some(Problem::Name),
             b"size" => match std::str::from_utf8(value).ok().and_then(|v| v.parse().ok()) {
                 Some(size) => self.ahead.size = Some(size),
-                None => self.ahead.bad = true,
+                None => self.ahead.problem = Some(Problem::Name),
             },
-            // A sparse file in PAX form: its data begins with a map that is not its content.
-            _ if key.starts_with(b"GNU.sparse") => self.ahead.bad = true,
+            _ if key.starts_with(b"GNU.sparse.") => {
+                if key == b"GNU.sparse.name" && value.len() <= MAX_NAME {
+                    self.ahead.path = Some(text(value));
+                }
+                self.ahead.problem = self.ahead.problem.or(Some(Problem::Sparse));
+            }
             _ => {}
         }
     }
@@ -487,18 +525,12 @@ fn number(field: &[u8]) -> Option<u64> {
 
 /// The sum of all bytes, its own field counted as spaces.
 fn checksum_fits(block: &[u8]) -> bool {
-    let sum: u64 = block
-        .iter()
-        .enumerate()
-        .map(|(at, byte)| {
-            u64::from(if (148..156).contains(&at) {
-                b' '
-            } else {
-                *byte
-            })
-        })
-        .sum();
-    block.get(148..156).and_then(number) == Some(sum)
+    let sum = |bytes: &[u8]| bytes.iter().map(|b| u32::from(*b)).sum::<u32>();
+    let Some(field) = block.get(148..156) else {
+        return false;
+    };
+    let spaces = 8 * u32::from(b' ');
+    number(field) == Some(u64::from(sum(block) - sum(field) + spaces))
 }
 
 /// Without leading slashes and dots, `.` and `..` taken out, control characters replaced.
@@ -510,7 +542,7 @@ pub(super) fn clean_path(path: &str) -> String {
         }
         clean.extend(
             part.chars()
-                .map(|c| if c.is_control() { '\u{fffd}' } else { c }),
+                .map(|c| if is_unsafe(c) { '\u{fffd}' } else { c }),
         );
     }
     clean

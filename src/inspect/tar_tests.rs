@@ -48,7 +48,7 @@ pub(crate) fn file(name: &str, content: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn meta(kind: u8, content: &[u8]) -> Vec<u8> {
+pub(crate) fn meta(kind: u8, content: &[u8]) -> Vec<u8> {
     let mut bytes = header("././@LongLink", kind, content.len() as u64, "");
     bytes.extend_from_slice(content);
     bytes.resize(bytes.len().div_ceil(BLOCK) * BLOCK, 0);
@@ -67,7 +67,7 @@ fn read(bytes: &[u8], piece: usize) -> (Seen, Result<(), TarError>) {
     (seen, end)
 }
 
-fn record(key: &str, value: &str) -> String {
+pub(crate) fn record(key: &str, value: &str) -> String {
     let body = format!(" {key}={value}\n");
     let mut length = body.len() + 1;
     while format!("{length}{body}").len() != length {

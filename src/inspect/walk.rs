@@ -1,30 +1,33 @@
 //! One pass over a file system's archive: keeps what tells something, within a bound.
 //!
-//! Memory: the kept paths, texts and libraries are bounded each ([`MAX_PATHS`], [`MAX_TEXTS`],
-//! [`MAX_CODE`]); one library is read at a time in about 2 MiB, its device code in at most 8 MiB more. In
-//! all it stays under 64 MiB, whatever the archive says (a test holds it).
-
-use std::collections::BTreeMap;
+//! Memory: the kept paths, texts, libraries and their code are bounded each ([`MAX_PATHS`], [`MAX_TEXTS`],
+//! [`MAX_ELVES`], [`MAX_CODE`]); one library is read at a time in about 2 MiB, its device code in at most
+//! 8 MiB more. In all it stays under 64 MiB, whatever the archive says (a test holds it).
 
 use super::content::{Content, Node};
 use super::elf::{ElfStream, is_elf};
 use super::interest::{self, Interest, file_name};
+use super::kept::{Kept, Used, elf_cost, entries_of, node_cost, text_cost};
 use super::packages::Packages;
-use super::tar::{Entry, Kind, Reader, Sink, TarError};
-use crate::verdict::facts::DeviceCode;
+use super::tar::{Entry, Kind, Problem, Reader, Sink, TarError};
+use crate::model::text::clean;
 
 /// Bytes of kept paths and link targets, each counted with what a map's node costs.
-pub const MAX_PATHS: usize = 16 << 20;
-/// Bytes of kept texts.
+pub const MAX_PATHS: usize = 12 << 20;
+/// Bytes of kept texts, counted so too.
 pub const MAX_TEXTS: usize = 4 << 20;
+/// Bytes of what libraries need and say, counted so too.
+pub const MAX_ELVES: usize = 8 << 20;
 /// Entries of kept device code, of all libraries together.
 pub const MAX_CODE: usize = 256 << 10;
-/// Bytes of what libraries need, all together.
-const MAX_NEEDED: usize = 4 << 20;
-/// What a kept path costs besides its bytes.
-const NODE_COST: usize = 96;
+/// Packages of the distribution that are kept.
+const MAX_PACKAGES: usize = 4096;
 /// Bytes of a glibc that are looked at: all of it (about 2 MB).
 const MAX_LIBC: u64 = 8 << 20;
+/// C libraries whose version is kept.
+const MAX_LIBCS: usize = 8;
+/// Gaps that are told.
+const MAX_GAPS: usize = 32;
 
 /// The walk.
 #[derive(Debug, Default)]
@@ -36,20 +39,16 @@ pub struct Walk {
 /// What the archive's entries left so far.
 #[derive(Debug, Default)]
 struct Found {
-    content: Content,
+    /// What lower layers left.
+    lower: Kept,
+    /// What this layer has; without layers, all.
+    here: Kept,
+    layered: bool,
     current: Option<Current>,
-    paths: usize,
-    texts: usize,
-    code: usize,
-    needed: usize,
-    /// Archives of layers: in which layer each path was kept.
-    layers: Option<Layers>,
-}
-
-#[derive(Debug, Default)]
-struct Layers {
-    current: u32,
-    since: BTreeMap<String, u32>,
+    used: Used,
+    bytes: u64,
+    entries: u64,
+    gaps: Vec<String>,
 }
 
 /// The file whose data is streaming by.
@@ -80,7 +79,7 @@ impl Walk {
     pub fn layered() -> Self {
         Self {
             found: Found {
-                layers: Some(Layers::default()),
+                layered: true,
                 ..Found::default()
             },
             ..Self::default()
@@ -92,13 +91,28 @@ impl Walk {
     /// # Errors
     /// When it is no tar archive, or a hostile one.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), TarError> {
-        self.found.content.bytes += bytes.len() as u64;
+        self.found.bytes += bytes.len() as u64;
         self.reader.feed(bytes, &mut self.found)
     }
 
     /// Bytes read so far.
     pub fn bytes(&self) -> u64 {
-        self.found.content.bytes
+        self.found.bytes
+    }
+
+    /// Whether the end mark of this archive was read: what follows it does not count.
+    pub fn is_done(&self) -> bool {
+        self.reader.is_done()
+    }
+
+    /// Whether what is counted as kept is what is kept: for tests.
+    #[cfg(test)]
+    pub(super) fn within_bounds(&self) -> bool {
+        let mut used = Used::default();
+        for kept in [&self.found.lower, &self.found.here] {
+            used.count(kept);
+        }
+        used == self.found.used
     }
 
     /// This layer's archive has ended; the next one is laid over it.
@@ -113,12 +127,10 @@ impl Walk {
 
     /// This layer's archive cannot be read on: what came of it stays, the next one is laid over it.
     pub fn break_layer(&mut self) {
-        self.found.content.entries += self.reader.entries();
+        self.found.entries += self.reader.entries();
         self.reader = Reader::default();
         self.found.current = None;
-        if let Some(layers) = &mut self.found.layers {
-            layers.current += 1;
-        }
+        self.found.lay_down();
     }
 
     /// Notes what could not be read, in words.
@@ -132,7 +144,7 @@ impl Walk {
     /// When it ended inside an entry: what was kept is not the whole.
     pub fn finish(mut self) -> Result<Content, TarError> {
         self.next_layer()?;
-        Ok(self.found.content)
+        Ok(self.found.content())
     }
 
     /// The same where an end inside an entry is a gap like another.
@@ -143,15 +155,22 @@ impl Walk {
             ));
             self.break_layer();
         }
-        self.found.content
+        self.found.content()
     }
 }
 
 impl Sink for Found {
     fn entry(&mut self, entry: &Entry) {
         self.current = None;
-        if self.layers.is_some() && self.lay_over(entry) {
+        if self.layered && self.lay_over(entry) {
             return;
+        }
+        match entry.problem {
+            Some(Problem::Name) => {
+                return self.gap("an entry's name is longer than any real one".to_owned());
+            }
+            Some(Problem::Sparse) => return self.sparse(entry),
+            None => {}
         }
         match entry.kind {
             Kind::Directory if interest::of_folder(&entry.path) => {
@@ -172,28 +191,17 @@ impl Sink for Found {
         };
         match &mut current.what {
             What::First(first) => {
-                // The magic is six bytes; a piece that splits it is put together.
+                // A piece that splits the magic is put together with the next one.
+                if first.is_empty() && bytes.len() >= 8 {
+                    current.what = begin(&current.path, bytes);
+                    return;
+                }
                 first.extend_from_slice(bytes);
                 if first.len() < 8 && (first.len() as u64) < current.size {
                     return;
                 }
                 let first = std::mem::take(first);
-                current.what = if is_elf(&first) {
-                    let name = file_name(&current.path);
-                    let mut elf = Box::new(if name.starts_with("libcuda.so") {
-                        ElfStream::with_note()
-                    } else {
-                        ElfStream::new()
-                    });
-                    elf.feed(&first);
-                    let mut banner = is_libc(name).then(Banner::default);
-                    if let Some(banner) = &mut banner {
-                        banner.feed(&first);
-                    }
-                    What::Elf(elf, banner)
-                } else {
-                    What::Nothing
-                };
+                current.what = begin(&current.path, &first);
             }
             What::Elf(elf, banner) => {
                 elf.feed(bytes);
@@ -213,21 +221,40 @@ impl Sink for Found {
         };
         match current.what {
             What::Elf(elf, banner) => self.elf(&current.path, current.size, *elf, banner),
-            What::Text(text) => {
-                self.texts += current.path.len() + text.len();
-                let text = String::from_utf8_lossy(&text).into_owned();
-                self.content.texts.insert(current.path, text);
-            }
+            What::Text(text) => self.text(current.path, &text),
             What::Packages(packages) => {
-                for package in packages.finish() {
-                    if self.content.packages.len() < 4096 {
-                        self.content.packages.push(package);
-                    }
+                let found = packages.finish();
+                if self.used.packages + found.len() > MAX_PACKAGES {
+                    return self.gap("more packages than any real image has".to_owned());
+                }
+                if !found.is_empty() {
+                    self.used.packages += found.len();
+                    let before = self.here.packages.insert(current.path, found);
+                    self.used.packages -= before.map_or(0, |list| list.len());
                 }
             }
             What::First(_) | What::Nothing => {}
         }
     }
+}
+
+/// What a file is, by its first bytes.
+fn begin(path: &str, first: &[u8]) -> What {
+    if !is_elf(first) {
+        return What::Nothing;
+    }
+    let name = file_name(path);
+    let mut elf = Box::new(if name.starts_with("libcuda.so") {
+        ElfStream::with_note()
+    } else {
+        ElfStream::new()
+    });
+    elf.feed(first);
+    let mut banner = is_libc(path).then(Banner::default);
+    if let Some(banner) = &mut banner {
+        banner.feed(first);
+    }
+    What::Elf(elf, banner)
 }
 
 impl Found {
@@ -244,24 +271,18 @@ impl Found {
                 return;
             }
             Interest::Text(most) => {
-                self.keep(&entry.path, Node::File(entry.size));
-                if entry.size > most {
-                    self.gap(format!("{} is too large for what it is", entry.path));
+                if !self.keep(&entry.path, Node::File(entry.size)) {
                     return;
                 }
-                if self.texts + entry.path.len() + entry.size as usize > MAX_TEXTS {
-                    self.gap("more texts of interest than any real image has".to_owned());
-                    return;
+                if entry.size > most {
+                    return self.gap(format!(
+                        "{} is too large for what it is",
+                        clean(&entry.path, 200)
+                    ));
                 }
                 What::Text(Vec::new())
             }
-            Interest::Packages => {
-                if self.layers.is_some() && entry.path.ends_with("status") {
-                    // A later layer's list is the whole list again.
-                    self.content.packages.clear();
-                }
-                What::Packages(Packages::default())
-            }
+            Interest::Packages => What::Packages(Packages::default()),
         };
         self.record(&entry.path);
         self.current = Some(Current {
@@ -271,45 +292,79 @@ impl Found {
         });
     }
 
+    /// A file with its holes left out: its name tells something, its content cannot be read.
+    fn sparse(&mut self, entry: &Entry) {
+        let told = interest::of_file(&entry.path, entry.size);
+        if matches!(told, Interest::Nothing | Interest::Program) {
+            return;
+        }
+        self.keep(&entry.path, Node::File(entry.size));
+        if told != Interest::Path {
+            self.gap(format!(
+                "{} is stored as a sparse file, which is not read",
+                clean(&entry.path, 200)
+            ));
+        }
+    }
+
     /// A file inside a package's record proves the record where the archive has no folder entries.
     fn record(&mut self, path: &str) {
         let folder = interest::parent(path);
-        if interest::is_record(file_name(folder)) && !self.content.nodes.contains_key(folder) {
+        if interest::is_record(file_name(folder)) && !self.has_node(folder) {
             self.keep(folder, Node::Folder);
         }
     }
 
+    fn has_node(&self, path: &str) -> bool {
+        self.here.nodes.contains_key(path) || self.lower.nodes.contains_key(path)
+    }
+
     fn hardlink(&mut self, entry: &Entry) {
-        let name = file_name(&entry.path);
         let told = !matches!(
             interest::of_file(&entry.path, 0),
             Interest::Nothing | Interest::Program
         );
         let target = super::tar::clean_path(&entry.link);
-        if told || interest::is_library(name) || self.content.elves.contains_key(&target) {
+        let known =
+            || self.here.elves.contains_key(&target) || self.lower.elves.contains_key(&target);
+        if told || known() {
             self.keep(&entry.path, Node::Link(format!("/{target}")));
         }
         self.record(&entry.path);
     }
 
-    fn keep(&mut self, path: &str, node: Node) {
-        let link = match &node {
-            Node::Link(target) => target.len(),
-            _ => 0,
-        };
-        self.paths += path.len() + link + NODE_COST;
-        if self.paths > MAX_PATHS {
-            return self.gap("more paths of interest than any real image has".to_owned());
+    /// Keeps a path, unless there is no room.
+    fn keep(&mut self, path: &str, node: Node) -> bool {
+        let cost = node_cost(path, &node);
+        if self.used.paths + cost > MAX_PATHS {
+            self.gap("more paths of interest than any real image has".to_owned());
+            return false;
         }
-        self.content.nodes.insert(path.to_owned(), node);
-        if let Some(layers) = &mut self.layers {
-            layers.since.insert(path.to_owned(), layers.current);
+        self.used.paths += cost;
+        let before = self.here.nodes.insert(path.to_owned(), node);
+        if let Some(before) = before {
+            // A second entry of the same path: what the first one left is no more.
+            self.used.paths -= node_cost(path, &before);
+            self.here.forget_content(path, &mut self.used);
         }
+        true
+    }
+
+    fn text(&mut self, path: String, text: &[u8]) {
+        let text = String::from_utf8_lossy(text).into_owned();
+        let cost = text_cost(&path, &text);
+        if self.used.texts + cost > MAX_TEXTS {
+            return self.gap("more texts of interest than any real image has".to_owned());
+        }
+        self.used.texts += cost;
+        self.here.texts.insert(path, text);
     }
 
     fn elf(&mut self, path: &str, size: u64, elf: ElfStream, banner: Option<Banner>) {
-        if let Some(version) = banner.and_then(|b| b.version) {
-            self.content.glibc = Some(version);
+        if let Some(version) = banner.and_then(|b| b.version)
+            && self.here.glibc.len() < MAX_LIBCS
+        {
+            self.here.glibc.insert(path.to_owned(), version);
         }
         let facts = elf.finish();
         let entries = entries_of(&facts.code);
@@ -321,21 +376,24 @@ impl Found {
         if !tells {
             return;
         }
-        let needed: usize = facts.needed.iter().map(|n| n.len() + 32).sum();
-        if self.code + entries > MAX_CODE || self.needed + needed + path.len() > MAX_NEEDED {
+        let cost = elf_cost(path, &facts);
+        if self.used.code + entries > MAX_CODE || self.used.elves + cost > MAX_ELVES {
             return self.gap("more device code than any real image has".to_owned());
         }
-        self.code += entries;
-        self.needed += needed + path.len() + NODE_COST;
-        if !self.content.nodes.contains_key(path) {
-            self.keep(path, Node::File(size));
+        if !self.here.nodes.contains_key(path) && !self.keep(path, Node::File(size)) {
+            return;
         }
-        self.content.elves.insert(path.to_owned(), facts);
+        self.used.code += entries;
+        self.used.elves += cost;
+        if let Some(before) = self.here.elves.insert(path.to_owned(), facts) {
+            self.used.code -= entries_of(&before.code);
+            self.used.elves -= elf_cost(path, &before);
+        }
     }
 
     fn gap(&mut self, gap: String) {
-        if !self.content.gaps.contains(&gap) && self.content.gaps.len() < 32 {
-            self.content.gaps.push(gap);
+        if self.gaps.len() < MAX_GAPS && !self.gaps.contains(&gap) {
+            self.gaps.push(gap);
         }
     }
 
@@ -344,7 +402,7 @@ impl Found {
         let name = file_name(&entry.path);
         let folder = interest::parent(&entry.path);
         if name == ".wh..wh..opq" {
-            self.forget_below(folder);
+            self.lower.forget_below(folder, &mut self.used);
             return true;
         }
         if let Some(hidden) = name.strip_prefix(".wh.") {
@@ -352,56 +410,38 @@ impl Found {
                 "" => hidden.to_owned(),
                 folder => format!("{folder}/{hidden}"),
             };
-            self.forget(&path);
-            self.forget_below(&path);
+            self.lower.forget(&path, &mut self.used);
+            self.lower.forget_below(&path, &mut self.used);
             return true;
         }
-        self.forget(&entry.path);
+        if entry.path.is_empty() {
+            return false;
+        }
+        self.lower.forget(&entry.path, &mut self.used);
         if entry.kind != Kind::Directory {
-            self.forget_below(&entry.path);
+            self.lower.forget_below(&entry.path, &mut self.used);
         }
         false
     }
 
-    fn is_lower(&self, path: &str) -> bool {
-        self.layers
-            .as_ref()
-            .is_some_and(|l| l.since.get(path).is_none_or(|since| *since < l.current))
+    /// This layer is complete: it becomes part of what is below the next one.
+    fn lay_down(&mut self) {
+        let here = std::mem::take(&mut self.here);
+        self.lower.lay(here);
     }
 
-    fn forget(&mut self, path: &str) {
-        if self.is_lower(path) {
-            self.content.nodes.remove(path);
-            self.content.texts.remove(path);
-            self.content.elves.remove(path);
+    fn content(self) -> Content {
+        Content {
+            nodes: self.lower.nodes,
+            texts: self.lower.texts,
+            elves: self.lower.elves,
+            packages: self.lower.packages.into_values().flatten().collect(),
+            glibc: self.lower.glibc.into_values().next_back(),
+            bytes: self.bytes,
+            entries: self.entries,
+            gaps: self.gaps,
         }
     }
-
-    fn forget_below(&mut self, folder: &str) {
-        let begin = match folder {
-            "" => String::new(),
-            folder => format!("{folder}/"),
-        };
-        let below: Vec<String> = self
-            .content
-            .nodes
-            .range(begin.clone()..)
-            .take_while(|(path, _)| path.starts_with(&begin))
-            .map(|(path, _)| path.clone())
-            .collect();
-        for path in below {
-            self.forget(&path);
-        }
-    }
-}
-
-fn entries_of(code: &DeviceCode) -> usize {
-    let shapes: usize = code
-        .shapes
-        .iter()
-        .map(|(shape, _)| shape.sass.len() + shape.ptx.len() + 4)
-        .sum();
-    shapes + code.relocatable_ptx.len()
 }
 
 /// Whether a needed library is CUDA's or the driver's.
@@ -432,8 +472,21 @@ pub(super) fn is_cuda_name(name: &str) -> bool {
     BEGINNINGS.iter().any(|b| name.starts_with(b))
 }
 
-fn is_libc(name: &str) -> bool {
-    name == "libc.so.6" || (name.starts_with("libc-2.") && name.ends_with(".so"))
+/// The system's own glibc; toolchains and other architectures bring further ones.
+fn is_libc(path: &str) -> bool {
+    const FOLDERS: &[&str] = &[
+        "lib",
+        "lib64",
+        "usr/lib",
+        "usr/lib64",
+        "lib/x86_64-linux-gnu",
+        "lib/aarch64-linux-gnu",
+        "usr/lib/x86_64-linux-gnu",
+        "usr/lib/aarch64-linux-gnu",
+    ];
+    let name = file_name(path);
+    (name == "libc.so.6" || (name.starts_with("libc-2.") && name.ends_with(".so")))
+        && FOLDERS.contains(&interest::parent(path))
 }
 
 /// glibc says its version in words: `GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.`
@@ -461,7 +514,11 @@ impl Banner {
                 .take(16)
                 .map(|b| char::from(*b))
                 .collect();
-            self.version = Some(digits.trim_end_matches('.').to_owned()).filter(|v| !v.is_empty());
+            // Its end must be here too.
+            if at + WORDS.len() + digits.len() < self.kept.len() {
+                self.version =
+                    Some(digits.trim_end_matches('.').to_owned()).filter(|v| !v.is_empty());
+            }
         }
         let keep = self.kept.len().min(64);
         self.kept.drain(..self.kept.len() - keep);

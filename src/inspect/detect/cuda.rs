@@ -2,12 +2,16 @@
 
 use serde::Deserialize;
 
-use super::python::{Site, site_of};
+use super::python::{Site, site_holding};
 use super::tree::{Tree, join};
 use crate::inspect::content::Node;
 use crate::inspect::interest::{file_name, parent};
+use crate::model::text::clean;
 use crate::verdict::facts::{Compat, CompatNote, DriverLibrary, ImageFacts, Libc, Runtime, Stub};
 use crate::verdict::{Catalogue, Version};
+
+/// Runtimes, compat folders and driver libraries that are told: real images have a handful.
+const MAX_FOUND: usize = 64;
 
 /// The version behind `NAME.so.`: `libcudart.so.12.4.127` -> `12.4.127`.
 pub(super) fn so_version(name: &str) -> Option<&str> {
@@ -20,33 +24,34 @@ pub(super) fn so_version(name: &str) -> Option<&str> {
 /// CUDA 11.0 to 11.8 all have the soname `libcudart.so.11.0`; from 12 on it is the major alone.
 pub(super) fn runtimes(tree: &Tree<'_>, sites: &[Site]) -> Vec<Runtime> {
     let mut found: Vec<Runtime> = Vec::new();
-    for path in tree.all_libraries() {
+    for path in files(tree, "libcudart").into_iter().take(MAX_FOUND) {
         let name = file_name(path);
-        if !name.starts_with("libcudart") || path.contains("/pkgs/") {
-            continue;
-        }
-        let is_file = matches!(tree.content.nodes.get(path), Some(Node::File(size)) if *size > 0);
-        let Some(soname) = so_version(name).filter(|_| is_file) else {
+        let Some(soname) = so_version(name) else {
             continue;
         };
-        let runtime = match exact(tree, sites, path, soname) {
-            Some((version, evidence)) => Runtime {
+        let of_name = || {
+            let evidence = format!("/{path}: its name tells the major alone");
+            Version::parse(soname).map(|version| (version, evidence))
+        };
+        if let Some((version, evidence)) = exact(tree, sites, path, soname).or_else(of_name) {
+            found.push(Runtime {
                 version,
                 path: format!("/{path}"),
                 evidence,
-            },
-            None => match Version::parse(soname) {
-                Some(version) => Runtime {
-                    version,
-                    path: format!("/{path}"),
-                    evidence: format!("/{path}: its name tells the major alone"),
-                },
-                None => continue,
-            },
-        };
-        found.push(runtime);
+            });
+        }
     }
-    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+/// Libraries whose names begin so, links left out, by path. What only a package store has does not count.
+fn files<'a>(tree: &Tree<'a>, begin: &str) -> Vec<&'a str> {
+    let mut found: Vec<&str> = tree
+        .all_libraries()
+        .filter(|path| file_name(path).starts_with(begin) && !tree.is_stored(path))
+        .filter(|path| matches!(tree.content.nodes.get(*path), Some(Node::File(size)) if *size > 0))
+        .collect();
+    found.sort_unstable();
     found
 }
 
@@ -57,22 +62,19 @@ fn exact(tree: &Tree<'_>, sites: &[Site], path: &str, soname: &str) -> Option<(V
     }
     let major: u32 = soname.split('.').next()?.parse().ok()?;
     let of_major = |text: &str| Version::parse(text).filter(|v| v.major() == major);
-    if let Some(folder) = site_of(path) {
-        let folder = tree.resolve(folder);
-        let site = sites.iter().find(|s| s.folder == folder)?;
+    if let Some(site) = site_holding(sites, path) {
         for name in [
             format!("nvidia_cuda_runtime_cu{major}"),
             "nvidia_cuda_runtime".to_owned(),
         ] {
             if let Some(version) = site.version(&name).and_then(of_major) {
-                let evidence = format!("/{folder}/{name}-{version}.dist-info");
-                return Some((version, evidence));
+                return Some((version, site.record(&name).unwrap_or_default()));
             }
         }
         // Old wheels carry it themselves (`torch/lib/libcudart-1a2b3c4d.so.11.0`): the package says which.
-        let text = tree.text(&join(&folder, "torch/version.py"))?;
-        let version = of_major(&super::frameworks::python_value(text, "cuda")?)?;
-        return Some((version, format!("/{folder}/torch/version.py")));
+        let text = tree.text(&join(&site.folder, "torch/version.py"))?;
+        let version = of_major(&super::builds::python_value(text, "cuda")?)?;
+        return Some((version, format!("/{}/torch/version.py", site.folder)));
     }
     let packages = &tree.content.packages;
     packages.iter().find_map(|(name, version)| {
@@ -82,21 +84,29 @@ fn exact(tree: &Tree<'_>, sites: &[Site], path: &str, soname: &str) -> Option<(V
     })
 }
 
-/// `nvcc`'s toolkit.
-pub(super) fn toolkit(tree: &Tree<'_>) -> Option<Version> {
+/// `nvcc`'s toolkit, the newest of several.
+pub(super) fn toolkit(tree: &Tree<'_>, sites: &[Site]) -> Option<Version> {
     let nvcc = tree
         .content
         .nodes
         .keys()
         .filter(|path| path.ends_with("/bin/nvcc") && !path.contains("/pkgs/"));
-    let found = nvcc.filter_map(|path| {
+    let found = nvcc.take(MAX_FOUND).filter_map(|path| {
         let (real, _) = tree.find(path)?;
         let home = parent(parent(real));
+        // conda's is in the environment's own `bin`.
+        let lib = join(home, "lib/");
+        let conda = sites.iter().find(|site| site.folder.starts_with(&lib));
+        if let Some(version) = conda.and_then(|site| site.version("cuda_nvcc")) {
+            return Version::parse(version);
+        }
         let told = tree
             .text(&join(home, "version.json"))
             .and_then(version_json)
             .or_else(|| tree.text(&join(home, "version.txt")).and_then(version_txt));
-        told.or_else(|| Version::parse(file_name(home).strip_prefix("cuda-")?))
+        // `/usr/local/cuda-12.4`, and `…/cuda/12.4` of the HPC SDK.
+        let named = file_name(home);
+        told.or_else(|| Version::parse(named.strip_prefix("cuda-").unwrap_or(named)))
     });
     let packaged = tree.content.packages.iter().filter_map(|(name, version)| {
         name.starts_with("cuda-nvcc-")
@@ -124,6 +134,14 @@ fn version_txt(text: &str) -> Option<Version> {
     Version::parse(text.trim().strip_prefix("CUDA Version ")?)
 }
 
+/// `/usr/local/cuda-12.4/compat`; NVIDIA's framework images keep the libraries in `compat/lib.real`, which
+/// their entrypoint links as `lib` where it finds it of use.
+fn is_compat(folder: &str) -> bool {
+    let name = file_name(folder);
+    name == "compat"
+        || (matches!(name, "lib" | "lib.real") && file_name(parent(folder)) == "compat")
+}
+
 const TOOLKITS_COMPAT: &str = "/usr/local/cuda/compat";
 
 /// The forward-compatibility package: the one at `/usr/local/cuda/compat`, which is where the container
@@ -132,15 +150,16 @@ pub(super) fn compat(tree: &Tree<'_>) -> Option<Compat> {
     let mut folders: Vec<String> = tree
         .all_libraries()
         .filter(|path| file_name(path).starts_with("libcuda.so."))
+        .filter(|path| is_compat(parent(path)))
         .map(|path| tree.resolve(parent(path)))
-        .filter(|folder| file_name(folder) == "compat")
         .collect();
     folders.sort();
     folders.dedup();
+    folders.truncate(MAX_FOUND);
     let default = tree.resolve(TOOLKITS_COMPAT);
     let found = folders.iter().filter_map(|folder| compat_in(tree, folder));
     found.max_by_key(|c| {
-        let usual = tree.resolve(&c.path) == default;
+        let usual = tree.resolve(&c.path) == default || c.path == format!("/{default}/lib.real");
         (c.forced_by.is_some(), usual, c.driver.clone())
     })
 }
@@ -148,6 +167,7 @@ pub(super) fn compat(tree: &Tree<'_>) -> Option<Compat> {
 fn compat_in(tree: &Tree<'_>, folder: &str) -> Option<Compat> {
     let mut libraries: Vec<(Version, &str)> = tree
         .below(folder)
+        .filter(|(path, _)| parent(path) == folder)
         .filter_map(|(path, node)| {
             let version = file_name(path).strip_prefix("libcuda.so.")?;
             let full = version.contains('.') && matches!(node, Node::File(size) if *size > 0);
@@ -160,7 +180,8 @@ fn compat_in(tree: &Tree<'_>, folder: &str) -> Option<Compat> {
     let candidates = u32::try_from(libraries.len()).unwrap_or(u32::MAX);
     let (driver, path) = libraries.pop()?;
     let note = tree.elf(path).and_then(|elf| note(elf.note.as_deref()?));
-    let named = file_name(parent(folder)).strip_prefix("cuda-");
+    let home = folder.strip_suffix("/lib.real").unwrap_or(folder);
+    let named = file_name(parent(home)).strip_prefix("cuda-");
     let cuda = note
         .as_ref()
         .and_then(|n| n.cuda.clone())
@@ -228,7 +249,7 @@ pub(super) fn driver_libraries(tree: &Tree<'_>, live: bool) -> Vec<DriverLibrary
     for path in tree.all_libraries() {
         let name = file_name(path);
         let folder = parent(path);
-        let apart = matches!(file_name(folder), "compat" | "stubs");
+        let apart = is_compat(folder) || file_name(folder) == "stubs" || tree.is_stored(path);
         let Some(rank) = NAMES.iter().position(|n| name.starts_with(n)) else {
             continue;
         };
@@ -248,6 +269,7 @@ pub(super) fn driver_libraries(tree: &Tree<'_>, live: bool) -> Vec<DriverLibrary
             version,
             empty,
         };
+        let room = found.len() < MAX_FOUND;
         match found
             .iter_mut()
             .find(|(_, l)| l.version == library.version && l.empty == empty)
@@ -255,8 +277,8 @@ pub(super) fn driver_libraries(tree: &Tree<'_>, live: bool) -> Vec<DriverLibrary
             Some(known) if (rank, &library.path) < (known.0, &known.1.path) => {
                 *known = (rank, library)
             }
-            Some(_) => {}
-            None => found.push((rank, library)),
+            None if room => found.push((rank, library)),
+            _ => {}
         }
     }
     found.sort_by(|a, b| a.1.path.cmp(&b.1.path));
@@ -284,16 +306,16 @@ pub(super) fn library_version(
         })
     };
     let named = || {
-        tree.all_libraries()
-            .filter_map(|path| {
-                let version = so_version(file_name(path).strip_prefix(file)?)?;
-                version.contains('.').then(|| version.to_owned())
-            })
+        files(tree, file)
+            .into_iter()
+            .filter_map(|path| so_version(file_name(path)).filter(|v| v.contains('.')))
+            .filter_map(Version::parse)
             .max()
+            .map(|version| version.to_string())
     };
     let declared = || {
         let text = env.iter().flatten().find(|v| !v.is_empty())?;
-        Some(text.split('-').next().unwrap_or(text).to_owned())
+        Some(clean(text.split('-').next().unwrap_or(text), 64))
     };
     from_site.or_else(packaged).or_else(named).or_else(declared)
 }
@@ -321,7 +343,7 @@ pub(super) fn libc(tree: &Tree<'_>) -> Option<Libc> {
 /// Fills in what is CUDA's own.
 pub(super) fn fill(facts: &mut ImageFacts, tree: &Tree<'_>, sites: &[Site], live: bool) {
     facts.runtimes = runtimes(tree, sites);
-    facts.toolkit = toolkit(tree);
+    facts.toolkit = toolkit(tree, sites);
     facts.compat = compat(tree);
     facts.stubs = stubs(tree);
     facts.driver_libraries = driver_libraries(tree, live);

@@ -1,21 +1,26 @@
 //! Frameworks: what each Python environment and program folder holds, and what it was built for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap};
 
+use super::builds;
 use super::cuda::so_version;
-use super::python::{Site, site_of};
+use super::programs;
+use super::python::Site;
 use super::tree::{Tree, join};
 use super::{missing, shadowed};
 use crate::inspect::interest::{file_name, parent};
 use crate::verdict::facts::{Build, Framework, Runtime, is_nvidia_library};
 use crate::verdict::{Catalogue, Version};
 
+/// Packages and programs with device code that are told: real images have a dozen.
+const MAX_FRAMEWORKS: usize = 256;
+
 /// What the detectors of frameworks look at.
 pub(super) struct Scene<'a> {
     pub tree: &'a Tree<'a>,
     pub sites: &'a [Site],
     pub runtimes: &'a [Runtime],
-    /// Resolved folders of the Python that starts.
+    /// Resolved folders of the Python that starts, first ones first.
     pub started: Option<&'a [String]>,
 }
 
@@ -35,7 +40,7 @@ const KNOWN: &[Known] = &[
     Known {
         name: "torch",
         dists: &["torch", "pytorch"],
-        libraries: &["torch/lib/"],
+        libraries: &["torch/"],
         main: &["libtorch_cuda.so", "libtorch_cuda_cu.so"],
         uses_shm: true,
     },
@@ -45,6 +50,7 @@ const KNOWN: &[Known] = &[
             "tensorflow",
             "tensorflow_gpu",
             "tensorflow_cpu",
+            "tensorflow_rocm",
             "tf_nightly",
             "tensorflow_intel",
         ],
@@ -129,29 +135,58 @@ const KNOWN: &[Known] = &[
     },
 ];
 
-/// Every framework of the image.
-pub(super) fn find(scene: &Scene<'_>) -> Vec<Framework> {
+/// Every framework of the image, and whether that is all.
+pub(super) fn find(scene: &Scene<'_>) -> (Vec<Framework>, bool) {
     let mut found = Vec::new();
     for site in scene.sites {
+        let mut own = Vec::new();
         for known in KNOWN {
-            found.extend(in_site(scene, site, known));
+            own.extend(in_site(scene, site, known));
         }
-        found.extend(others(scene, site));
+        let others = programs::others(scene, site, &own);
+        found.extend(own);
+        found.extend(others);
+        if found.len() > MAX_FRAMEWORKS {
+            break;
+        }
     }
-    let programs = programs(scene, &found);
-    found.extend(programs);
-    // Where the Python that starts has none of them, the program finds its own way to one: which cannot be
-    // told from here.
-    let reached = found.iter().any(|f| f.on_path == Some(true));
-    if !reached {
-        for framework in &mut found {
+    if found.len() <= MAX_FRAMEWORKS {
+        let programs = programs::programs(scene, &found);
+        found.extend(programs);
+    }
+    let whole = found.len() <= MAX_FRAMEWORKS;
+    found.truncate(MAX_FRAMEWORKS);
+    reach(scene, &mut found);
+    (found, whole)
+}
+
+/// Of a framework that is in several folders of the Python that starts, the first folder's is the one that
+/// is imported. Where that Python has none of the frameworks, the program finds its own way to one: which
+/// cannot be told from here.
+fn reach(scene: &Scene<'_>, found: &mut [Framework]) {
+    let rank = |framework: &Framework| {
+        let place = framework.place.trim_start_matches('/');
+        scene.started?.iter().position(|folder| folder == place)
+    };
+    let mut first: HashMap<String, usize> = HashMap::new();
+    for framework in found.iter() {
+        if let Some(rank) = rank(framework) {
+            let best = first.entry(framework.name.clone()).or_insert(rank);
+            *best = rank.min(*best);
+        }
+    }
+    for framework in found.iter_mut().filter(|f| f.on_path == Some(true)) {
+        let hidden = rank(framework) != first.get(&framework.name).copied();
+        framework.on_path = Some(!hidden);
+    }
+    if !found.iter().any(|f| f.on_path == Some(true)) {
+        for framework in found {
             framework.on_path = None;
         }
     }
-    found
 }
 
-fn on_path(scene: &Scene<'_>, site: &Site) -> Option<bool> {
+pub(super) fn on_path(scene: &Scene<'_>, site: &Site) -> Option<bool> {
     Some(scene.started?.contains(&site.folder))
 }
 
@@ -160,21 +195,29 @@ fn in_site(scene: &Scene<'_>, site: &Site, known: &Known) -> Option<Framework> {
         .dists
         .iter()
         .find_map(|d| site.version(d).map(|version| (*d, version)));
-    let text = match known.name {
-        "torch" => scene.tree.text(&join(&site.folder, "torch/version.py")),
+    let text = |path: &str| scene.tree.text(&join(&site.folder, path));
+    let said = match known.name {
+        "torch" => text("torch/version.py"),
+        "tensorflow" => text("tensorflow/python/platform/build_info.py"),
         _ => None,
     };
-    if dist.is_none() && text.is_none() {
+    let mut libraries = libraries_in(scene.tree, site, known.libraries);
+    if dist.is_none() && said.is_none() && libraries.is_empty() {
         return None;
     }
-    let libraries = libraries_in(scene.tree, site, known.libraries);
+    if libraries.is_empty() && known.name == "torch" {
+        libraries = beside(scene.tree, site, known.main);
+    }
     let main = main_library(scene.tree, &libraries, known.main);
-    let record = dist.map(|(name, version)| format!("/{}/{name}-{version}.dist-info", site.folder));
+    let record = dist.and_then(|(name, _)| site.record(name));
+    let first = main.or(libraries.first().copied());
     let mut framework = Framework {
         name: known.name.to_owned(),
         version: dist.map(|(_, version)| version.to_owned()),
         build: Build::Unknown,
-        evidence: record.unwrap_or_default(),
+        evidence: record
+            .or(first.map(|path| format!("/{path}")))
+            .unwrap_or_default(),
         place: format!("/{}", site.folder),
         on_path: on_path(scene, site),
         library: main.map(|path| format!("/{path}")),
@@ -185,16 +228,18 @@ fn in_site(scene: &Scene<'_>, site: &Site, known: &Known) -> Option<Framework> {
         uses_shm: known.uses_shm,
         alternatives: Vec::new(),
     };
+    let dist = dist.map(|(name, _)| name);
     match known.name {
-        "torch" => torch(&mut framework, site, text),
-        "tensorflow" => tensorflow(&mut framework, scene, site, dist),
-        "jax" => jax(&mut framework, scene, site, &libraries),
-        "onnxruntime" => onnxruntime(&mut framework, scene, site, dist, &libraries),
-        "bitsandbytes" => bitsandbytes(&mut framework, scene, site),
-        "numba" => numba(&mut framework, scene, site),
+        "torch" => builds::torch(&mut framework, site, said),
+        "tensorflow" => builds::tensorflow(&mut framework, scene, site, dist, &libraries),
+        "jax" => builds::jax(&mut framework, scene, site, &libraries),
+        "cupy" => builds::cupy(&mut framework, scene, site, dist, &libraries),
+        "onnxruntime" => builds::onnxruntime(&mut framework, scene, site, dist, &libraries),
+        "bitsandbytes" => builds::bitsandbytes(&mut framework, scene, site),
+        "numba" => builds::numba(&mut framework, scene, site),
         "triton" => {}
         "vllm" => {
-            framework.build = local_cuda(framework.version.as_deref()).map_or_else(
+            framework.build = builds::local_cuda(framework.version.as_deref()).map_or_else(
                 || built(scene, &libraries, &site.folder),
                 |v| Build::Cuda(Some(v)),
             );
@@ -206,233 +251,45 @@ fn in_site(scene: &Scene<'_>, site: &Site, known: &Known) -> Option<Framework> {
     Some(framework)
 }
 
-/// `NAME = 'value'` and `NAME: Optional[str] = 'value'` of a Python file; `None` for Python's `None` too.
-pub(super) fn python_value(text: &str, name: &str) -> Option<String> {
-    text.lines().find_map(|line| {
-        let rest = line.strip_prefix(name)?.trim_start();
-        let value = match rest.strip_prefix(':') {
-            Some(annotated) => annotated.split_once('=')?.1,
-            None => rest.strip_prefix('=')?,
-        }
-        .trim();
-        let quote = value.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
-        let inner = value.get(1..)?;
-        Some(inner.get(..inner.find(quote)?)?.to_owned())
-    })
-}
-
-/// `+cu124` of a version.
-fn local_cuda(version: Option<&str>) -> Option<Version> {
-    let (_, local) = version?.split_once('+')?;
-    crate::verdict::catalogue::variant_cuda(local.split('.').next()?)
-}
-
-fn major_minor(text: &str) -> Option<Version> {
-    let version = Version::parse(text)?;
-    Some(Version::from_pair(version.major(), version.minor()))
-}
-
-fn torch(framework: &mut Framework, site: &Site, text: Option<&str>) {
-    let Some(text) = text else {
-        return;
-    };
-    framework.evidence = format!("/{}/torch/version.py", site.folder);
-    if let Some(version) = python_value(text, "__version__") {
-        framework.version = Some(version);
-    }
-    let cuda = python_value(text, "cuda");
-    framework.build = if let Some(cuda) = &cuda {
-        framework.evidence.push_str(&format!(": cuda = '{cuda}'"));
-        Build::Cuda(major_minor(cuda))
-    } else if let Some(hip) = python_value(text, "hip") {
-        framework.evidence.push_str(&format!(": hip = '{hip}'"));
-        Build::Rocm(Some(hip))
-    } else {
-        framework.evidence.push_str(": cuda = None");
-        Build::Cpu
-    };
-    if matches!(framework.build, Build::Cuda(_)) && framework.library.is_none() {
-        framework.missing.push("libtorch_cuda.so".to_owned());
-    }
-}
-
-/// `build_info.build_info['cuda_version']`, written as a dictionary or a list of pairs.
-fn build_info(text: &str, key: &str) -> Option<String> {
-    let at = text
-        .find(&format!("'{key}'"))
-        .or_else(|| text.find(&format!("\"{key}\"")))?;
-    let rest = text.get(at + key.len() + 2..)?;
-    let rest = rest.trim_start_matches([' ', ',', ':', '\n', '\t']);
-    let value = rest.split([',', ')', '}', '\n']).next()?.trim();
-    Some(value.trim_matches(['\'', '"', 'u']).to_owned()).filter(|v| !v.is_empty())
-}
-
-fn tensorflow(
-    framework: &mut Framework,
-    scene: &Scene<'_>,
-    site: &Site,
-    dist: Option<(&str, &str)>,
-) {
-    let path = join(&site.folder, "tensorflow/python/platform/build_info.py");
-    if dist.is_some_and(|(name, _)| name == "tensorflow_cpu") {
-        framework.build = Build::Cpu;
-    }
-    let Some(text) = scene.tree.text(&path) else {
-        return;
-    };
-    framework.evidence = format!("/{path}");
-    let said = |key: &str| build_info(text, key);
-    framework.build = if said("is_rocm_build").as_deref() == Some("True") {
-        Build::Rocm(None)
-    } else if said("is_cuda_build").as_deref() == Some("True") {
-        let cuda = said("cuda_version");
-        if let Some(cuda) = &cuda {
-            framework
-                .evidence
-                .push_str(&format!(": cuda_version '{cuda}'"));
-        }
-        Build::Cuda(cuda.and_then(|v| major_minor(&v)))
-    } else {
-        framework.evidence.push_str(": is_cuda_build False");
-        Build::Cpu
-    };
-}
-
-fn jax(framework: &mut Framework, scene: &Scene<'_>, site: &Site, libraries: &[&str]) {
-    let plugin = [
-        "jax_cuda13_plugin",
-        "jax_cuda12_plugin",
-        "jax_cuda13_pjrt",
-        "jax_cuda12_pjrt",
-    ]
-    .iter()
-    .find_map(|name| site.version(name).map(|version| (*name, version)));
-    let jaxlib = site.version("jaxlib").unwrap_or("");
-    framework.build = if let Some((name, version)) = plugin {
-        framework.evidence = format!("/{}/{name}-{version}.dist-info", site.folder);
-        let major = if name.contains("cuda13") { 13 } else { 12 };
-        match built(scene, libraries, &site.folder) {
-            Build::Cuda(Some(version)) if version.major() == major => Build::Cuda(Some(version)),
-            _ => Build::Cuda(Some(Version::from_pair(major, 0))),
-        }
-    } else if let Some(at) = jaxlib.find("+cuda") {
-        let digits: String = jaxlib
-            .chars()
-            .skip(at + 5)
-            .take_while(char::is_ascii_digit)
-            .collect();
-        // `cuda12` and `cuda118`.
-        let (major, minor) = digits.split_at_checked(2).unwrap_or((&digits, ""));
-        Build::Cuda(Version::parse(&format!(
-            "{major}.{}",
-            if minor.is_empty() { "0" } else { minor }
-        )))
-    } else if site.version("jax_rocm60_plugin").is_some() || site.beginning("jax_rocm").is_some() {
-        Build::Rocm(None)
-    } else if jaxlib.is_empty() {
-        // jax without jaxlib does not start at all.
-        Build::Unknown
-    } else {
-        framework.evidence.push_str(" without a CUDA plugin");
-        Build::Cpu
-    };
-}
-
-fn onnxruntime(
-    framework: &mut Framework,
-    scene: &Scene<'_>,
-    site: &Site,
-    dist: Option<(&str, &str)>,
-    libraries: &[&str],
-) {
-    let path = join(&site.folder, "onnxruntime/capi/build_and_package_info.py");
-    let said = scene
-        .tree
-        .text(&path)
-        .and_then(|t| python_value(t, "cuda_version"));
-    let gpu = dist.is_some_and(|(name, _)| name.contains("gpu")) || framework.library.is_some();
-    framework.build = match said.filter(|v| !v.is_empty()) {
-        Some(cuda) => {
-            framework.evidence = format!("/{path}: cuda_version = '{cuda}'");
-            Build::Cuda(major_minor(&cuda))
-        }
-        None if gpu => built(scene, libraries, &site.folder),
-        None => Build::Cpu,
-    };
-}
-
-/// One library for each CUDA; it takes the one that equals torch's, or fails.
-fn bitsandbytes(framework: &mut Framework, scene: &Scene<'_>, site: &Site) {
-    let mut builds: BTreeMap<Version, String> = BTreeMap::new();
-    for path in &framework.libraries {
-        let name = file_name(path);
-        let digits = name
-            .strip_prefix("libbitsandbytes_cuda")
-            .and_then(|rest| rest.strip_suffix(".so"));
-        if let Some(cuda) =
-            digits.and_then(|d| crate::verdict::catalogue::variant_cuda(&format!("cu{d}")))
-        {
-            builds.insert(cuda, path.clone());
-        }
-    }
-    let torch = scene
-        .tree
-        .text(&join(&site.folder, "torch/version.py"))
-        .and_then(|text| python_value(text, "cuda"))
-        .and_then(|cuda| major_minor(&cuda));
-    match torch {
-        Some(cuda) => {
-            framework.library = builds.get(&cuda).cloned();
-            if framework.library.is_none() && !builds.is_empty() {
-                let name = format!("libbitsandbytes_cuda{}{}.so", cuda.major(), cuda.minor());
-                framework.missing.push(name);
-            }
-            framework.libraries = framework.library.iter().cloned().collect();
-            framework.evidence = format!(
-                "{}; it takes the build that equals torch's CUDA",
-                framework.evidence
-            );
-            framework.build = Build::Cuda(Some(cuda));
-        }
-        None if builds.is_empty() => framework.build = Build::Unknown,
-        None => {
-            framework.build = Build::Cuda(None);
-            framework.alternatives = builds.into_keys().collect();
-        }
-    }
-}
-
-/// numba compiles PTX at run time, where it has NVVM to do so with.
-fn numba(framework: &mut Framework, scene: &Scene<'_>, site: &Site) {
-    let nvvm = scene
-        .tree
-        .all_libraries()
-        .any(|path| file_name(path).starts_with("libnvvm.so") && !path.contains("/pkgs/"));
-    framework.jits_ptx = nvvm || site.version("numba_cuda").is_some();
-}
-
-/// Libraries with device code whose path in the environment begins so, links left out.
+/// Libraries with device code whose path in the environment begins so, at the ends of their links. NVIDIA's
+/// own, which old wheels carry along, are not the framework's.
 fn libraries_in<'a>(tree: &Tree<'a>, site: &Site, begins: &[&str]) -> Vec<&'a str> {
-    let mut found: Vec<&str> = Vec::new();
+    let mut found: BTreeSet<&str> = BTreeSet::new();
     for begin in begins {
         let start = join(&site.folder, begin);
         let all = tree.content.nodes.range(start.clone()..);
         for (path, _) in all.take_while(|(path, _)| path.starts_with(&start)) {
-            let told = tree
-                .elf(path)
-                .is_some_and(|elf| elf.code.containers() > 0 || elf.hip || elf.problem.is_some());
-            let real = tree.find(path).map(|(real, _)| real);
-            if let Some(real) = real.filter(|_| told)
-                && !found.contains(&real)
-            {
-                found.push(real);
-            }
+            found.extend(device_library(tree, path));
         }
     }
-    found
+    found.into_iter().collect()
 }
 
-fn main_library<'a>(tree: &Tree<'_>, libraries: &[&'a str], names: &[&str]) -> Option<&'a str> {
+/// Where this path ends, if that is a library with device code which is not NVIDIA's own.
+pub(super) fn device_library<'a>(tree: &Tree<'a>, path: &str) -> Option<&'a str> {
+    if is_nvidia_library(path) {
+        return None;
+    }
+    let (real, _) = tree.find(path)?;
+    let elf = tree.content.elves.get(real)?;
+    let told = elf.code.containers() > 0 || elf.hip || elf.problem.is_some();
+    (told && !is_nvidia_library(real)).then_some(real)
+}
+
+/// conda's packages may have their libraries in the environment's own `lib`.
+fn beside<'a>(tree: &Tree<'a>, site: &Site, names: &[&str]) -> Vec<&'a str> {
+    let folder = parent(parent(&site.folder));
+    let paths = names.iter().map(|name| join(folder, name));
+    paths
+        .filter_map(|path| device_library(tree, &path))
+        .collect()
+}
+
+pub(super) fn main_library<'a>(
+    tree: &Tree<'_>,
+    libraries: &[&'a str],
+    names: &[&str],
+) -> Option<&'a str> {
     let named = names
         .iter()
         .find_map(|name| libraries.iter().find(|path| file_name(path) == *name));
@@ -447,9 +304,9 @@ fn main_library<'a>(tree: &Tree<'_>, libraries: &[&'a str], names: &[&str]) -> O
 }
 
 /// What some libraries were built for, from what they need and from their device code alone.
-fn built(scene: &Scene<'_>, libraries: &[&str], place: &str) -> Build {
+pub(super) fn built(scene: &Scene<'_>, libraries: &[&str], place: &str) -> Build {
     let elves = || libraries.iter().filter_map(|path| scene.tree.elf(path));
-    if elves().any(|e| e.hip) {
+    if elves().any(|e| e.hip) && elves().all(|e| e.code.containers() == 0) {
         return Build::Rocm(None);
     }
     let needed = elves().flat_map(|e| &e.needed).find_map(|name| {
@@ -461,7 +318,11 @@ fn built(scene: &Scene<'_>, libraries: &[&str], place: &str) -> Build {
     });
     if let Some(major) = needed {
         let of_major = || scene.runtimes.iter().filter(|r| r.version.major() == major);
-        let near = of_major().filter(|r| r.path.trim_start_matches('/').starts_with(place));
+        let near = of_major().filter(|r| {
+            r.path
+                .trim_start_matches('/')
+                .starts_with(&format!("{place}/"))
+        });
         let version = near
             .map(|r| r.version.clone())
             .max()
@@ -490,134 +351,4 @@ fn built(scene: &Scene<'_>, libraries: &[&str], place: &str) -> Build {
             .cloned()
     });
     Build::Cuda(cuda)
-}
-
-/// Packages with device code of their own that are none of the known ones: one framework a package.
-fn others(scene: &Scene<'_>, site: &Site) -> Vec<Framework> {
-    let known = |inner: &str| {
-        inner.starts_with("nvidia/")
-            || KNOWN
-                .iter()
-                .any(|k| k.libraries.iter().any(|begin| inner.starts_with(begin)))
-    };
-    let mut packages: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for (path, elf) in &scene.tree.content.elves {
-        let own = site_of(path).is_some_and(|folder| scene.tree.resolve(folder) == site.folder);
-        let inner = path
-            .get(site_of(path).map_or(0, str::len) + 1..)
-            .unwrap_or("");
-        let nvidias = is_nvidia_library(path);
-        if !own || nvidias || known(inner) || (elf.code.containers() == 0 && !elf.hip) {
-            continue;
-        }
-        let package = inner.split(['/', '.']).next().unwrap_or(inner).to_owned();
-        packages.entry(package).or_default().push(path);
-    }
-    packages
-        .into_iter()
-        .map(|(name, libraries)| {
-            let version = site.version(&name.to_ascii_lowercase()).map(str::to_owned);
-            unknown(
-                scene,
-                name,
-                version,
-                &site.folder,
-                libraries,
-                on_path(scene, site),
-            )
-        })
-        .collect()
-}
-
-fn unknown(
-    scene: &Scene<'_>,
-    name: String,
-    version: Option<String>,
-    place: &str,
-    libraries: Vec<&str>,
-    on_path: Option<bool>,
-) -> Framework {
-    let main = main_library(scene.tree, &libraries, &[]);
-    let mut framework = Framework {
-        name,
-        version,
-        build: built(scene, &libraries, place),
-        evidence: main
-            .or(libraries.first().copied())
-            .map_or_else(String::new, |p| format!("/{p}")),
-        place: format!("/{place}"),
-        on_path,
-        library: main.map(|path| format!("/{path}")),
-        libraries: libraries.iter().map(|path| format!("/{path}")).collect(),
-        ..Framework::default()
-    };
-    missing::fill(&mut framework, scene, place);
-    framework
-}
-
-/// Ollama's folder, of one of its CUDA generations' folders (`cuda_v12`).
-fn ollama_home(folder: &str) -> Option<&str> {
-    let home = parent(folder);
-    (file_name(folder).starts_with("cuda_v") && file_name(home) == "ollama").then_some(home)
-}
-
-/// Programs outside Python's folders: Ollama's runners, llama.cpp, whatever else has device code.
-fn programs(scene: &Scene<'_>, claimed: &[Framework]) -> Vec<Framework> {
-    let mut folders: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    let is_claimed = |path: &str| {
-        let all = claimed.iter().flat_map(|f| &f.libraries);
-        all.map(|l| l.trim_start_matches('/')).any(|l| l == path)
-    };
-    for (path, elf) in &scene.tree.content.elves {
-        let own = site_of(path).is_none()
-            && (elf.code.containers() > 0 || elf.hip)
-            && !path.contains("/pkgs/")
-            && !path.starts_with("usr/local/cuda")
-            && !path.starts_with("opt/nvidia/nsight")
-            && !is_claimed(path)
-            && !is_nvidia_library(path);
-        if own {
-            folders.entry(parent(path)).or_default().push(path);
-        }
-    }
-    let mut found: Vec<Framework> = Vec::new();
-    for (folder, libraries) in folders {
-        let build = built(scene, &libraries, folder);
-        if let Some(home) = ollama_home(folder) {
-            let place = format!("/{home}");
-            let known = found.iter().position(|f| f.place == place);
-            let index = known.unwrap_or_else(|| {
-                found.push(Framework {
-                    name: "ollama".to_owned(),
-                    build: Build::Cuda(None),
-                    evidence: format!("/{folder}"),
-                    place,
-                    ..Framework::default()
-                });
-                found.len() - 1
-            });
-            if let (Some(framework), Build::Cuda(Some(cuda))) = (found.get_mut(index), build) {
-                framework.alternatives.push(cuda);
-                framework
-                    .libraries
-                    .extend(libraries.iter().map(|p| format!("/{p}")));
-            }
-            continue;
-        }
-        let main = main_library(scene.tree, &libraries, &["libggml-cuda.so"]);
-        let file = main.or(libraries.first().copied()).map_or("", file_name);
-        let name = match file {
-            "libggml-cuda.so" | "llama-server" | "llama-cli" => "llama.cpp",
-            file => file,
-        };
-        found.push(unknown(
-            scene,
-            name.to_owned(),
-            None,
-            folder,
-            libraries,
-            None,
-        ));
-    }
-    found
 }

@@ -36,6 +36,8 @@ fn loaded(framework: &str, major: u32) -> &'static [&'static str] {
             "libcusolver.so.12",
             "libcusparse.so.12",
         ],
+        ("ctranslate2", 11) => &["libcublas.so.11"],
+        ("ctranslate2", 12) => &["libcublas.so.12"],
         _ => &[],
     }
 }
@@ -57,6 +59,9 @@ fn is_drivers(name: &str) -> bool {
     NAMES.iter().any(|n| name.starts_with(n))
 }
 
+/// Libraries of CUDA that one library needs: real ones need some twenty.
+const MAX_NEEDED: usize = 64;
+
 /// Fills in what a CUDA build lacks.
 pub(super) fn fill(framework: &mut Framework, scene: &Scene<'_>, place: &str) {
     let Build::Cuda(cuda) = &framework.build else {
@@ -70,8 +75,10 @@ pub(super) fn fill(framework: &mut Framework, scene: &Scene<'_>, place: &str) {
         .library
         .as_deref()
         .and_then(|path| scene.tree.elf(path));
-    for name in needed.iter().flat_map(|elf| &elf.needed) {
-        if is_cuda_name(name) && !is_drivers(name) && !found(name) {
+    let needed = needed.iter().flat_map(|elf| &elf.needed);
+    let needed = needed.filter(|name| is_cuda_name(name) && !is_drivers(name));
+    for name in needed.take(MAX_NEEDED) {
+        if !found(name) {
             lacking.push(name.clone());
         }
     }

@@ -1,11 +1,16 @@
 //! From configuration and content to facts: one detector for each kind of thing.
 
+mod builds;
 mod cuda;
 mod frameworks;
 mod missing;
+mod programs;
 mod python;
 mod shadowed;
 mod tree;
+
+#[cfg(test)]
+mod tests;
 
 use super::config::Config;
 use super::content::Content;
@@ -33,7 +38,12 @@ pub(super) fn facts(config: &Config, content: Option<&Content>, live: bool) -> I
     facts.scan = Scan::Full;
     facts.gaps = content.gaps.clone();
     let tree = Tree::new(content, config);
-    let sites = python::sites(&tree);
+    let (sites, whole) = python::sites(&tree, config);
+    if !whole {
+        facts
+            .gaps
+            .push("more Python environments than any real image has".to_owned());
+    }
     cuda::fill(&mut facts, &tree, &sites, live);
     let started = python::started(&tree, config);
     let scene = Scene {
@@ -42,7 +52,13 @@ pub(super) fn facts(config: &Config, content: Option<&Content>, live: bool) -> I
         runtimes: &facts.runtimes,
         started: started.as_ref().map(|p| p.sites.as_slice()),
     };
-    facts.frameworks = frameworks::find(&scene);
+    let (frameworks, whole) = frameworks::find(&scene);
+    facts.frameworks = frameworks;
+    if !whole {
+        facts
+            .gaps
+            .push("more programs with device code than any real image has".to_owned());
+    }
     facts.python = started.map(|p| p.program);
     facts.libraries = libraries(&tree);
     facts
@@ -91,7 +107,7 @@ fn is_ngc(config: &Config) -> bool {
 /// Libraries with device code, or with code that could not be read.
 fn libraries(tree: &Tree<'_>) -> Vec<CudaLibrary> {
     let told = tree.content.elves.iter().filter(|(path, elf)| {
-        !path.contains("/pkgs/")
+        !tree.is_stored(path)
             && (elf.code.containers() > 0
                 || !elf.code.relocatable_ptx.is_empty()
                 || elf.problem.is_some())

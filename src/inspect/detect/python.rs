@@ -7,62 +7,142 @@ use super::tree::{Tree, join};
 use crate::inspect::config::Config;
 use crate::inspect::content::Node;
 use crate::inspect::interest::{file_name, is_conda_record, is_python, is_record, is_site, parent};
+use crate::model::text::clean;
+
+/// Environments that are looked at: real images have a dozen at most.
+const MAX_SITES: usize = 256;
+/// Records of conda that are looked at.
+const MAX_CONDA: usize = 65_536;
 
 /// The packages of one folder.
 #[derive(Debug, Default)]
 pub(super) struct Site {
     /// `usr/local/lib/python3.10/site-packages`.
     pub folder: String,
-    /// Distributions by normalized name (lower case, `_`), with their versions.
-    pub packages: BTreeMap<String, String>,
+    /// Distributions by normalized name (lower case, `_`).
+    packages: BTreeMap<String, Dist>,
+}
+
+/// An installed distribution.
+#[derive(Debug)]
+struct Dist {
+    version: String,
+    /// Path of the record that says so.
+    record: String,
 }
 
 impl Site {
+    fn new(folder: String) -> Self {
+        Self {
+            folder,
+            packages: BTreeMap::new(),
+        }
+    }
+
     /// A distribution's version.
     pub fn version(&self, name: &str) -> Option<&str> {
-        self.packages.get(name).map(String::as_str)
+        self.packages.get(name).map(|dist| dist.version.as_str())
+    }
+
+    /// The path of the record that told it, from the root.
+    pub fn record(&self, name: &str) -> Option<String> {
+        self.packages
+            .get(name)
+            .map(|dist| format!("/{}", dist.record))
     }
 
     /// The first distribution whose name begins so: name and version.
     pub fn beginning(&self, begin: &str) -> Option<(&str, &str)> {
-        let (name, version) = self.packages.range(begin.to_owned()..).next()?;
-        name.starts_with(begin).then_some((name, version))
+        let (name, dist) = self.packages.range(begin.to_owned()..).next()?;
+        name.starts_with(begin).then_some((name, &dist.version))
+    }
+
+    fn add(&mut self, path: &str) {
+        if let Some((name, version)) = record(file_name(path)) {
+            let record = path.to_owned();
+            self.packages.insert(name, Dist { version, record });
+        }
     }
 }
 
-/// Every folder that holds packages, with conda's own records folded in.
-pub(super) fn sites(tree: &Tree<'_>) -> Vec<Site> {
+/// Every folder that holds packages, by path, with conda's own records folded in; and whether that is all.
+pub(super) fn sites(tree: &Tree<'_>, config: &Config) -> (Vec<Site>, bool) {
     let mut found: BTreeMap<String, Site> = BTreeMap::new();
+    let mut whole = true;
+    let mut last: Option<(&str, String)> = None;
     for path in tree.content.nodes.keys() {
         // conda keeps a copy of everything under `pkgs`: what runs is linked from there.
         let Some(folder) = site_of(path).filter(|f| !f.contains("/pkgs/")) else {
             continue;
         };
+        let resolved = match last.take() {
+            Some((known, resolved)) if known == folder => resolved,
+            _ => tree.resolve(folder),
+        };
+        if found.len() < MAX_SITES || found.contains_key(&resolved) {
+            let site = found
+                .entry(resolved.clone())
+                .or_insert_with(|| Site::new(resolved.clone()));
+            if is_record(file_name(path)) && parent(path) == folder {
+                site.add(path);
+            }
+        } else {
+            whole = false;
+        }
+        last = Some((folder, resolved));
+    }
+    // `pip install --target` makes a folder of packages of any name; PYTHONPATH tells of it.
+    for folder in python_path(config).take(MAX_SITES) {
         let folder = tree.resolve(folder);
-        let site = found.entry(folder.clone()).or_insert_with(|| Site {
-            folder,
-            ..Site::default()
-        });
-        if is_record(file_name(path))
-            && site_of(parent(path)).is_none_or(|f| f == parent(path))
-            && let Some((name, version)) = record(file_name(path))
-        {
-            site.packages.insert(name, version);
+        if folder.is_empty() || site_of(&folder).is_some() || found.contains_key(&folder) {
+            continue;
+        }
+        let mut site = Site::new(folder);
+        for (path, _) in tree.below(&site.folder) {
+            if is_record(file_name(path)) && parent(path) == site.folder {
+                site.add(path);
+            }
+        }
+        if !site.packages.is_empty() {
+            found.insert(site.folder.clone(), site);
         }
     }
     let mut sites: Vec<Site> = found.into_values().collect();
+    let mut room = MAX_CONDA;
     for path in tree.content.nodes.keys().filter(|p| is_conda_record(p)) {
         let Some((name, version)) = conda_record(file_name(path)) else {
             continue;
         };
         let prefix = join(parent(parent(path)), "lib/");
         for site in sites.iter_mut().filter(|s| s.folder.starts_with(&prefix)) {
-            site.packages
-                .entry(name.clone())
-                .or_insert_with(|| version.clone());
+            if room == 0 {
+                whole = false;
+                break;
+            }
+            room -= 1;
+            site.packages.entry(name.clone()).or_insert_with(|| Dist {
+                version: version.clone(),
+                record: path.clone(),
+            });
         }
     }
-    sites
+    (sites, whole)
+}
+
+fn python_path(config: &Config) -> impl Iterator<Item = &str> {
+    let folders = config.env("PYTHONPATH").unwrap_or("").split(':');
+    folders.filter(|folder| folder.starts_with('/'))
+}
+
+/// The environment a file is in; `sites` are sorted by folder.
+pub(super) fn site_holding<'s>(sites: &'s [Site], path: &str) -> Option<&'s Site> {
+    path.match_indices('/').find_map(|(at, _)| {
+        let folder = path.get(..at)?;
+        let index = sites
+            .binary_search_by(|site| site.folder.as_str().cmp(folder))
+            .ok()?;
+        sites.get(index)
+    })
 }
 
 /// `x/site-packages/torch/version.py` -> `x/site-packages`; the outermost one.
@@ -89,7 +169,7 @@ fn record(name: &str) -> Option<(String, String)> {
         .or_else(|| name.strip_suffix(".egg-info"))?;
     let (name, rest) = stem.split_once('-')?;
     let version = rest.split('-').next()?;
-    Some((normalized(name), version.to_owned()))
+    Some((normalized(&clean(name, 128)), clean(version, 64)))
 }
 
 /// `cuda-cudart-12.4.127-he02047a_2.json`.
@@ -97,7 +177,7 @@ fn conda_record(name: &str) -> Option<(String, String)> {
     let stem = name.strip_suffix(".json")?;
     let mut parts = stem.rsplitn(3, '-');
     let (_build, version, name) = (parts.next()?, parts.next()?, parts.next()?);
-    Some((normalized(name), version.to_owned()))
+    Some((normalized(&clean(name, 128)), clean(version, 64)))
 }
 
 /// A Python and the folders it takes packages from, first ones first.
@@ -117,21 +197,29 @@ pub(super) fn started(tree: &Tree<'_>, config: &Config) -> Option<Python> {
         let path = first.strip_prefix('/')?;
         let path = if is_python(path) {
             path.to_owned()
+        } else if matches!(parent(path), "bin" | "sbin" | "usr/bin" | "usr/sbin") {
+            // A shell, `tini`, `env`: no part of a Python environment.
+            return None;
         } else {
             join(parent(path), name)
         };
         (file_name(parent(&path)) == "bin" && exists(tree, &path)).then_some(path)
     };
+    // A command without a path (`python3.11`) is looked for as it is.
+    let named = (!first.contains('/') && is_python(&join("bin", first))).then_some(first);
     let program = beside("python").or_else(|| {
         let path = config
             .env("PATH")
             .unwrap_or("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-        ["python", "python3"].iter().find_map(|name| {
-            path.split(':')
-                .filter_map(|folder| folder.strip_prefix('/'))
-                .map(|folder| join(folder.trim_end_matches('/'), name))
-                .find(|path| exists(tree, path))
-        })
+        named
+            .into_iter()
+            .chain(["python", "python3"])
+            .find_map(|name| {
+                path.split(':')
+                    .filter_map(|folder| folder.strip_prefix('/'))
+                    .map(|folder| join(folder.trim_end_matches('/'), name))
+                    .find(|path| exists(tree, path))
+            })
     })?;
     Some(Python {
         sites: sites_of(tree, config, &program, 0),
@@ -155,8 +243,7 @@ fn sites_of(tree: &Tree<'_>, config: &Config, program: &str, depth: u8) -> Vec<S
         .or_else(|| file_name(&real).strip_prefix("python").and_then(pair));
     let mut found = Vec::new();
     if depth == 0 {
-        let paths = config.env("PYTHONPATH").unwrap_or("").split(':');
-        found.extend(paths.filter(|p| p.starts_with('/')).map(str::to_owned));
+        found.extend(python_path(config).map(str::to_owned));
     }
     let home = config
         .env("HOME")

@@ -1,6 +1,6 @@
 //! The kept paths as a file system: links followed, libraries found by name and by the loader's folders.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::inspect::config::Config;
 use crate::inspect::content::{Content, Node};
@@ -9,6 +9,10 @@ use crate::inspect::interest::{file_name, is_library, parent};
 
 /// Links followed before it is called a loop, as the kernel does.
 const MAX_LINKS: u32 = 40;
+/// Parts of a path that are followed, those of links too.
+const MAX_PARTS: u32 = 256;
+/// Folders of one library name that are looked at.
+const MAX_NAMED: usize = 64;
 
 /// A folder that the loader searches, and what put it there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +27,8 @@ pub(super) struct Searched {
 pub(super) struct Tree<'a> {
     pub content: &'a Content,
     libraries: HashMap<&'a str, Vec<&'a str>>,
+    /// Files of package stores that something outside of them links to.
+    linked: HashSet<&'a str>,
     /// `LD_LIBRARY_PATH` in order.
     pub library_path: Vec<Searched>,
     /// The loader's cache in order: configured folders, then its own.
@@ -41,9 +47,11 @@ impl<'a> Tree<'a> {
         let mut tree = Self {
             content,
             libraries,
+            linked: HashSet::new(),
             library_path: Vec::new(),
             cached: Vec::new(),
         };
+        tree.linked = tree.links_into_stores();
         tree.library_path = config
             .env("LD_LIBRARY_PATH")
             .unwrap_or("")
@@ -58,31 +66,56 @@ impl<'a> Tree<'a> {
         tree
     }
 
-    /// The path with its links followed, without leading slash. A part that is not kept is taken as it is.
+    /// The path with its links followed, without leading slash. A part that is not kept is taken as it is;
+    /// a path without end (links that lead to each other) ends somewhere.
     pub fn resolve(&self, path: &str) -> String {
-        let mut ahead: VecDeque<String> = parts(path).collect();
+        let mut ahead: VecDeque<&str> = parts(path).collect();
         let mut done = String::new();
         let mut links = 0;
+        let mut steps = 0;
         while let Some(part) = ahead.pop_front() {
+            steps += 1;
+            if steps > MAX_PARTS {
+                break;
+            }
+            let before = done.len();
             if part == ".." {
                 done.truncate(done.rfind('/').unwrap_or(0));
                 continue;
             }
-            let next = join(&done, &part);
-            match self.content.nodes.get(&next) {
-                Some(Node::Link(target)) if links < MAX_LINKS => {
-                    links += 1;
-                    if target.starts_with('/') {
-                        done.clear();
-                    }
-                    for part in parts(target).rev() {
-                        ahead.push_front(part);
-                    }
-                }
-                _ => done = next,
+            if before > 0 {
+                done.push('/');
+            }
+            done.push_str(part);
+            let Some(Node::Link(target)) = self.content.nodes.get(&done) else {
+                continue;
+            };
+            if links == MAX_LINKS {
+                continue;
+            }
+            links += 1;
+            done.truncate(if target.starts_with('/') { 0 } else { before });
+            for part in parts(target).rev() {
+                ahead.push_front(part);
             }
         }
         done
+    }
+
+    /// Whether this is a package manager's own copy of a file, which no program loads: in conda's `pkgs`, in
+    /// uv's cache. Environments may link to it, and then it is theirs.
+    pub fn is_stored(&self, path: &str) -> bool {
+        in_store(path) && !self.linked.contains(path)
+    }
+
+    fn links_into_stores(&self) -> HashSet<&'a str> {
+        self.content
+            .nodes
+            .iter()
+            .filter(|(path, node)| matches!(node, Node::Link(_)) && !in_store(path))
+            .filter_map(|(path, _)| Some(self.find(path)?.0))
+            .filter(|real| in_store(real))
+            .collect()
     }
 
     /// A kept path, its links followed: where it ends and what is there.
@@ -204,7 +237,8 @@ impl<'a> Tree<'a> {
     pub fn would_find(&self, name: &str, place: &str) -> bool {
         self.named(name)
             .iter()
-            .any(|path| self.reaches(path, place))
+            .take(MAX_NAMED)
+            .any(|path| self.find(path).is_some() && self.reaches(path, place))
     }
 
     fn reaches(&self, path: &str, place: &str) -> bool {
@@ -222,10 +256,12 @@ impl<'a> Tree<'a> {
     }
 }
 
-fn parts(path: &str) -> impl DoubleEndedIterator<Item = String> + '_ {
-    path.split('/')
-        .filter(|part| !matches!(*part, "" | "."))
-        .map(str::to_owned)
+fn parts(path: &str) -> impl DoubleEndedIterator<Item = &str> {
+    path.split('/').filter(|part| !matches!(*part, "" | "."))
+}
+
+fn in_store(path: &str) -> bool {
+    path.contains("/pkgs/") || path.contains("/archive-v0/")
 }
 
 pub(super) fn join(folder: &str, name: &str) -> String {
