@@ -43,6 +43,7 @@ pub fn known(name: &str, looked_into: bool) -> Arc<Known> {
             ..Config::default()
         },
         content: looked_into.then(|| Arc::new(content)),
+        live: false,
     })
 }
 
@@ -126,10 +127,8 @@ fn torch(facts: &mut ImageFacts, version: &str, cuda: &str, sass: &[u32]) {
         on_path: Some(true),
         library: Some(path.clone()),
         libraries: vec![path.clone()],
-        missing: Vec::new(),
-        jits_ptx: false,
         uses_shm: true,
-        alternatives: Vec::new(),
+        ..Framework::default()
     });
     facts.libraries.push(CudaLibrary {
         path,

@@ -519,6 +519,7 @@ mod tests {
             answer,
             findings: findings.into_iter().collect(),
             unknown: Vec::new(),
+            notes: Vec::new(),
             needs: needs.and_then(Version::parse),
         });
         assert!(crate::tui::widgets::width(&badge.text) <= 8);
