@@ -135,6 +135,13 @@ const KNOWN: &[Known] = &[
     },
 ];
 
+/// How the libraries of these frameworks begin inside an environment.
+pub(super) fn beginnings(frameworks: &[Framework]) -> Vec<&'static str> {
+    let known = |k: &&Known| frameworks.iter().any(|f| f.name == k.name);
+    let found = KNOWN.iter().filter(known);
+    found.flat_map(|k| k.libraries).copied().collect()
+}
+
 /// Every framework of the image, and whether that is all.
 pub(super) fn find(scene: &Scene<'_>) -> (Vec<Framework>, bool) {
     let mut found = Vec::new();

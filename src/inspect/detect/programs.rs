@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::frameworks::{Scene, built, device_library, main_library, on_path};
+use super::frameworks::{Scene, beginnings, built, device_library, main_library, on_path};
 use super::missing;
 use super::python::{Site, site_holding};
 use crate::inspect::interest::{file_name, parent};
@@ -13,10 +13,12 @@ use crate::verdict::facts::{Build, Framework};
 /// Packages with device code of their own that are none of the known ones (`own`): one framework a package.
 pub(super) fn others(scene: &Scene<'_>, site: &Site, own: &[Framework]) -> Vec<Framework> {
     let claimed = claimed(own);
+    // Builds that a framework does not take are its own all the same.
+    let begins = beginnings(own);
     let mut packages: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for (path, _) in scene.tree.below(&site.folder) {
         let inner = path.get(site.folder.len() + 1..).unwrap_or("");
-        if inner.starts_with("nvidia/") {
+        if inner.starts_with("nvidia/") || begins.iter().any(|begin| inner.starts_with(begin)) {
             continue;
         }
         if let Some(real) = device_library(scene.tree, path)

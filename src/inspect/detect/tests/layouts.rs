@@ -466,6 +466,11 @@ fn bitsandbytes_takes_the_build_that_equals_torchs() {
         let facts = torch(image, version, cuda, "None")
             .cuda(&in_site("torch/lib/libtorch_cuda.so"), &[])
             .facts();
+        assert_eq!(
+            facts.frameworks.len(),
+            2,
+            "builds that are not taken are no frameworks"
+        );
         let found = facts
             .frameworks
             .iter()
