@@ -165,6 +165,7 @@ fn with_library(image: &ImageFacts, host: &HostFacts, libcuda: LibCuda<'_>) -> V
     }
     out.found
         .sort_by_key(|f| (std::cmp::Reverse(f.severity), rank(f)));
+    older_than_both(&mut out.found);
     let needs = case.needs.iter().map(|n| n.cuda.clone()).max();
     Verdict {
         answer: answer(&case, &mut out),
@@ -172,6 +173,23 @@ fn with_library(image: &ImageFacts, host: &HostFacts, libcuda: LibCuda<'_>) -> V
         unknown: out.unknown,
         notes: notes::notes(&case),
         needs,
+    }
+}
+
+/// A driver that is too old for the image fails it on every GPU: that comes before what it does not know of
+/// this one, as the decision procedure asks for the CUDA (its step 3) before the GPU (its step 6).
+fn older_than_both(found: &mut Vec<Finding>) {
+    let at = |code| {
+        found
+            .iter()
+            .position(|f| f.rule == Rule(code) && f.severity == Severity::Error)
+    };
+    if let (Some(gpu), Some(cuda)) = (at(108), at(102))
+        && gpu < cuda
+        && at(101).is_none()
+    {
+        let finding = found.remove(cuda);
+        found.insert(gpu, finding);
     }
 }
 

@@ -80,8 +80,9 @@ fn floors_majors_and_drivers_named_in_part() {
         (&t2150, "580.45", "H100", Fails, Some(102)),
         (&t2150, "615.71.09", "sm_107", Works, None),
         (&t2150, "610.43.02", "sm_107", Fails, Some(108)),
-        (&t2150, "570.124.06", "B300", Fails, Some(108)),
-        (&t260, "395.1", "T4", Fails, Some(108)),
+        (&t2150, "570.124.06", "B300", Fails, Some(102)),
+        (&t260, "470.256.02", "H100", Fails, Some(102)),
+        (&t260, "395.1", "T4", Fails, Some(102)),
     ] {
         let who = image.frameworks[0].title();
         let host = host(driver, &[gpu], Injection::Legacy);
