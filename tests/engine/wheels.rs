@@ -15,8 +15,11 @@ use crate::engine_rig::{socket, try_docker};
 const TAG: &str = "midwatch-test:wheels";
 const SITE: &str = "usr/local/lib/python3.11/site-packages";
 
+/// CUDA of its name, SASS, PTX, ISA of the PTX.
+type Library = (&'static str, &'static [u32], u32, (u32, u32));
+
 /// The libraries of bitsandbytes 0.50.2: SASS, and PTX with its ISA, which is in `__nv_relfatbin` alone.
-const LIBRARIES: &[(&str, &[u32], u32, (u32, u32))] = &[
+const LIBRARIES: &[Library] = &[
     ("118", &[60, 70, 75, 80, 86, 89, 90], 90, (7, 8)),
     ("121", &[60, 70, 75, 80, 86, 89, 90], 90, (8, 1)),
     ("124", &[60, 70, 75, 80, 86, 89, 90], 90, (8, 4)),
