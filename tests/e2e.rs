@@ -9,6 +9,8 @@
     reason = "a test may panic: that is how it fails"
 )]
 
+#[path = "e2e/cli_check.rs"]
+mod cli_check;
 #[path = "e2e/cli_commands.rs"]
 mod cli_commands;
 #[path = "e2e/cli_lists.rs"]

@@ -93,7 +93,7 @@ fn of_config(config: &Config) -> ImageFacts {
 }
 
 fn before_dash(version: &str) -> String {
-    version.split('-').next().unwrap_or(version).to_owned()
+    crate::model::text::clean(version.split('-').next().unwrap_or(version), 64)
 }
 
 /// NVIDIA's framework images: they name the driver that belongs to their CUDA, and their
