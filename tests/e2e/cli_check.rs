@@ -151,8 +151,10 @@ fn a_pipelines_exit_statuses() {
         run(&all)
     };
     assert_eq!(on("550.54.15", "H100", &[]).code, 0);
-    assert_eq!(on("535.104.05", "A100", &["--gpu", "sm_90"]).code, 0);
-    assert_eq!(on("470.256.02", "A100", &[]).code, 1);
+    assert_eq!(on("550.54.15", "A100", &["--gpu", "sm_90"]).code, 0);
+    // NVIDIA_REQUIRE_CUDA asks for the brand on this branch, and a bare capability has none.
+    assert_eq!(on("535.104.05", "A100", &["--gpu", "sm_90"]).code, 3);
+    assert_eq!(on("470.256.02", "RTX 3090", &[]).code, 1);
     assert_eq!(on("580.95.05", "RTX 5090", &[]).code, 1);
     // All that are named must be served.
     assert_eq!(on("580.95.05", "A100", &["--gpu", "RTX 5090"]).code, 1);
@@ -200,7 +202,8 @@ fn a_container_is_judged_with_what_it_was_given_and_the_matrix_shows_portability
     };
     assert!(row("550").contains("works"), "{}", matrix.out);
     assert!(row("580").contains("MW201"), "{}", matrix.out);
-    assert!(row("470").contains("MW102"), "{}", matrix.out);
+    assert!(row("470").contains("~MW104"), "{}", matrix.out);
+    assert!(row("530").contains("MW101"), "{}", matrix.out);
 }
 
 #[test]
@@ -300,7 +303,11 @@ fn on_a_real_engine_images_files_and_containers_are_checked_and_nothing_is_left(
     let told = check("midwatch-test:absent", &[]);
     assert_eq!(told.code, 3);
     assert!(told.out.contains("docker pull"), "{}", told.out);
-    assert_eq!(scan_containers(&docker, "midwatch-test:busybox"), 0);
+    // Descendants count as well, and another test may be scanning one.
+    let end = Instant::now() + Duration::from_secs(20);
+    while scan_containers(&docker, "midwatch-test:busybox") > 0 {
+        assert!(Instant::now() < end, "a container was left behind");
+    }
 }
 
 #[test]
