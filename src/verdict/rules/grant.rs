@@ -5,9 +5,12 @@ use crate::verdict::finding::{Finding, Severity};
 
 use super::{Case, Findings};
 
-/// MW401: the engine cannot give GPUs.
+/// MW401: the engine cannot give GPUs. An image that asks for none runs there all the same.
 pub fn no_gpu_runtime(case: &Case<'_>, out: &mut Findings) {
-    if let Some(proof) = &case.host.no_gpu_runtime {
+    let Some(proof) = &case.host.no_gpu_runtime else {
+        return;
+    };
+    if case.has_cuda() || case.asks_for_a_gpu() {
         out.add(
             Finding::new(401, Severity::Error, "this engine cannot give GPUs to containers")
                 .because(proof.clone())

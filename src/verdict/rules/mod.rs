@@ -103,6 +103,16 @@ impl Case<'_> {
                 .any(|f| matches!(f.build, Build::Cuda(_)))
     }
 
+    /// Whether the configuration or the launch asks for a GPU.
+    pub fn asks_for_a_gpu(&self) -> bool {
+        let launched = self.host.launch.as_ref().is_some_and(|l| l.grants_gpus);
+        let devices = self.image.env("NVIDIA_VISIBLE_DEVICES");
+        launched
+            || self.image.declared_cuda.is_some()
+            || !self.image.requirements.predicates.is_empty()
+            || devices.is_some_and(|value| !matches!(value, "" | "void" | "none"))
+    }
+
     /// Whether something in the image may use CUDA: nothing rules it out before its content is known.
     pub fn may_use_cuda(&self) -> bool {
         self.image.scan == Scan::Config || self.has_cuda() || !self.image.gaps.is_empty()

@@ -201,6 +201,21 @@ fn capabilities_devices_and_what_has_no_cuda() {
         Fails,
         Some(401),
     );
+    // One that asks for no GPU is not failed by it.
+    let mut plain = ImageFacts {
+        scan: Scan::Full,
+        platform: Some("linux/amd64".into()),
+        ..ImageFacts::default()
+    };
+    check("no CUDA, proven", &plain, &cdi, Answer::NoCuda, None);
+    plain.scan = Scan::Config;
+    check(
+        "not looked into, proven",
+        &plain,
+        &cdi,
+        Answer::Unknown,
+        None,
+    );
     // Shared memory.
     for (bytes, shm, answer, root) in [
         (Some(64 << 20), true, Limited, Some(404)),
