@@ -69,7 +69,7 @@ pub fn run(global: &GlobalArgs) -> Result<Exit, Problem> {
     let (services, mut feed) = Services::new(
         watch,
         global.procfs.clone(),
-        Cache::usual(global.data_dir.as_deref()),
+        Cache::of(global.data_dir.as_deref(), global.demo),
         config.read_only,
         waker.clone(),
         trace.clone(),

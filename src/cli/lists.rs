@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::engine::{Asked, Env};
+use crate::inspect::cache::Cache;
 use crate::lanes::Waker;
 use crate::model::{DriverStatus, HostId, Problem, Stamp};
 use crate::trace::Trace;
@@ -55,7 +56,12 @@ pub fn run_ps(global: &GlobalArgs, all: bool, as_json: bool) -> Result<Exit, Pro
         ready::ps(world, all, began, now)
     })?;
     if as_json {
-        let verdicts = verdicts::of(&world, &watch, all, global.data_dir.as_deref());
+        let verdicts = verdicts::of(
+            &world,
+            &watch,
+            all,
+            &Cache::of(global.data_dir.as_deref(), global.demo),
+        );
         print(&json::document(&ps::document(&world, all, &verdicts))?)?;
     } else {
         print(ps::table(&world, all).render(terminal_width()).as_bytes())?;

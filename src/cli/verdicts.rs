@@ -1,7 +1,6 @@
 //! The verdicts that `ps` tells: from configurations and from scans that were kept; nothing is looked into.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,8 +22,8 @@ const ALL: Duration = Duration::from_millis(2_500);
 const AT_ONCE: usize = 8;
 
 /// Of the containers that are listed; one whose image the engine does not tell in time has none.
-pub(super) fn of(world: &World, watch: &Watch, all: bool, data_dir: Option<&Path>) -> Verdicts {
-    let known = known(world, watch, all, data_dir);
+pub(super) fn of(world: &World, watch: &Watch, all: bool, cache: &Cache) -> Verdicts {
+    let known = known(world, watch, all, cache);
     let no_toolkit = Toolkit::default();
     let engine = match &world.engine {
         EngineStatus::Up(info) => Some(info),
@@ -63,12 +62,7 @@ pub(super) fn of(world: &World, watch: &Watch, all: bool, data_dir: Option<&Path
         .collect()
 }
 
-fn known(
-    world: &World,
-    watch: &Watch,
-    all: bool,
-    data_dir: Option<&Path>,
-) -> HashMap<ImageId, Arc<Known>> {
+fn known(world: &World, watch: &Watch, all: bool, cache: &Cache) -> HashMap<ImageId, Arc<Known>> {
     let Some(engine) = watch.control().engine() else {
         return HashMap::new();
     };
@@ -78,7 +72,7 @@ fn known(
         .collect();
     images.sort();
     images.dedup();
-    let cache = Cache::usual(data_dir);
+    let cache = cache.clone();
     let (send, receive) = std::sync::mpsc::channel();
     watch.runtime().spawn(async move {
         let mut asked = stream::iter(images)

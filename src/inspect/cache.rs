@@ -42,6 +42,14 @@ impl Cache {
         }
     }
 
+    /// As [`Cache::usual`]; for the simulated host nothing is kept unless a folder is named.
+    pub fn of(data_dir: Option<&Path>, simulated: bool) -> Self {
+        match data_dir {
+            None if simulated => Self::default(),
+            data_dir => Self::usual(data_dir),
+        }
+    }
+
     /// Under `data_dir` where one is named, else in `$XDG_CACHE_HOME/midwatch/scans`
     /// (`~/.cache/midwatch/scans`).
     pub fn usual(data_dir: Option<&Path>) -> Self {

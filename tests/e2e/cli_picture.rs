@@ -14,6 +14,18 @@ const PICTURE: &str = "assets/dashboard.svg";
 fn draw_the_readmes_picture() {
     let mut terminal = Terminal::midwatch(&["--demo"], &[("COLORTERM", "truecolor")], 140, 40);
     terminal.wait_for("llama-sft");
+    // Three images looked into: one that works, one that works by compatibility, one that fails.
+    terminal.keys("cd");
+    terminal.wait_for("✔ 12.4");
+    for (image, badge) in [("eval-7b", "✔ 12.8"), ("serve-x", "✘ MW102")] {
+        terminal.keys(&format!("/{image}\r"));
+        terminal.wait_for("Containers 1 ");
+        terminal.keys("c");
+        terminal.wait_for(badge);
+        terminal.keys("/\u{15}\r");
+        terminal.wait_for("notebook");
+    }
+    terminal.keys("g");
     // The log of the training run, with the bar of its progress.
     terminal.keys("l");
     terminal.wait_for(" 35%|");

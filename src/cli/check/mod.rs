@@ -147,7 +147,7 @@ async fn check(
     let run = Run {
         args,
         read_only: global.read_only,
-        cache: Cache::usual(global.data_dir.as_deref()),
+        cache: Cache::of(global.data_dir.as_deref(), global.demo),
         live,
         host,
         cancel: Cancel::default(),
