@@ -242,6 +242,23 @@ impl Run<'_> {
         }
     }
 
+    async fn look_inside(
+        &self,
+        connected: &Connected,
+        word: &str,
+        subject: &Subject,
+    ) -> Result<Known, Problem> {
+        whole(
+            &connected.engine,
+            &self.cache,
+            subject,
+            self.told(),
+            &self.cancel,
+        )
+        .await
+        .map_err(|e| self.scan_problem(connected, word, &e))
+    }
+
     async fn image(
         &self,
         connected: &Connected,
@@ -253,16 +270,7 @@ impl Run<'_> {
             return Ok(Vec::new());
         };
         let known = if self.wants_scan(&known, &self.host)? && known.content.is_none() {
-            let scanned = whole(
-                &connected.engine,
-                &self.cache,
-                &subject,
-                self.told(),
-                &self.cancel,
-            );
-            scanned
-                .await
-                .map_err(|e| self.scan_problem(connected, word, &e))?
+            self.look_inside(connected, word, &subject).await?
         } else {
             known
         };
@@ -302,16 +310,7 @@ impl Run<'_> {
         };
         let known = if self.wants_scan(&config, &host)? {
             let subject = Subject::Container(launched.key);
-            let scanned = whole(
-                &connected.engine,
-                &self.cache,
-                &subject,
-                self.told(),
-                &self.cancel,
-            );
-            scanned
-                .await
-                .map_err(|e| self.scan_problem(connected, word, &e))?
+            self.look_inside(connected, word, &subject).await?
         } else {
             config
         };
