@@ -442,11 +442,15 @@ impl Archive {
         let mut walk = Walk::new();
         let place = Place { offset: 0, size };
         one_layer(&mut self.file, place, &mut walk, 0, |read| told(read, size))?;
+        let content = walk.finish()?;
+        if content.entries == 0 {
+            return Err(ArchiveError::Odd("there is nothing in it".to_owned()));
+        }
         Ok(Archived {
             name: None,
             id: None,
             known: Known {
-                content: Some(Arc::new(walk.finish()?)),
+                content: Some(Arc::new(content)),
                 ..Known::default()
             },
         })

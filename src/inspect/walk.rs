@@ -259,6 +259,7 @@ fn begin(path: &str, first: &[u8]) -> What {
 
 impl Found {
     fn file(&mut self, entry: &Entry) {
+        self.record(&entry.path);
         let what = match interest::of_file(&entry.path, entry.size) {
             Interest::Nothing => return,
             Interest::Program => What::First(Vec::new()),
@@ -284,7 +285,6 @@ impl Found {
             }
             Interest::Packages => What::Packages(Packages::default()),
         };
-        self.record(&entry.path);
         self.current = Some(Current {
             path: entry.path.clone(),
             size: entry.size,

@@ -399,13 +399,16 @@ impl Catalogue {
         if !exact.is_empty() {
             return exact;
         }
-        self.gpus
-            .iter()
-            .filter(|g| {
-                let words = normalize(&g.name);
-                contains_words(&words, &wanted)
-            })
-            .collect()
+        let by = |fits: fn(&[String], &[String]) -> bool| -> Vec<&GpuModel> {
+            let gpus = self.gpus.iter();
+            gpus.filter(|g| fits(&normalize(&g.name), &wanted))
+                .collect()
+        };
+        let found = by(contains_words);
+        if found.is_empty() {
+            return by(contains_joined);
+        }
+        found
     }
 }
 
@@ -420,6 +423,18 @@ fn normalize(name: &str) -> Vec<String> {
 
 fn contains_words(words: &[String], wanted: &[String]) -> bool {
     words.windows(wanted.len()).any(|window| window == wanted)
+}
+
+/// `rtx4090`: the words without what stood between them.
+fn contains_joined(words: &[String], wanted: &[String]) -> bool {
+    let wanted = wanted.concat();
+    (0..words.len()).any(|from| {
+        let mut joined = String::new();
+        words.iter().skip(from).any(|word| {
+            joined.push_str(word);
+            joined == wanted
+        })
+    })
 }
 
 fn version<'de, D: serde::Deserializer<'de>>(de: D) -> Result<Version, D::Error> {

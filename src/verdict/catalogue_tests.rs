@@ -108,6 +108,8 @@ fn gpu_names_match_as_whole_words() {
     assert_eq!(capabilities("NVIDIA H100 80GB HBM3"), ["9.0"]);
     assert_eq!(capabilities("RTX 5090"), ["12.0"]);
     assert_eq!(capabilities("v100"), ["7.0"]);
+    assert_eq!(capabilities("rtx4090"), ["8.9"]);
+    assert_eq!(capabilities("A100SXM4"), ["8.0"]);
     assert!(capabilities("RTX 4000").len() > 1, "several generations");
     assert!(capabilities("nonsense").is_empty());
     assert!(capabilities("").is_empty());

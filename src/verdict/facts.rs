@@ -203,6 +203,8 @@ pub struct ImageFacts {
     pub platform: Option<String>,
     /// Environment of image and launch together, the launch's over the image's.
     pub env: Vec<(String, String)>,
+    /// The folders of `LD_LIBRARY_PATH` as they are written there, each with where its links lead.
+    pub library_path: Vec<(String, String)>,
     /// What it asks of the driver.
     pub requirements: Requirements,
     /// `CUDA_VERSION`.

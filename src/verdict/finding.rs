@@ -84,6 +84,13 @@ impl Finding {
         self
     }
 
+    /// Adds evidence.
+    #[must_use]
+    pub fn because_of(mut self, evidence: impl IntoIterator<Item = String>) -> Self {
+        self.evidence.extend(evidence);
+        self
+    }
+
     /// Adds a remedy.
     #[must_use]
     pub fn try_this(mut self, remedy: impl Into<String>) -> Self {

@@ -73,6 +73,9 @@ pub fn host(
             .as_ref()
             .and_then(|driver| Catalogue::get().cuda_of_driver(driver)),
     };
+    // Some GPUs come with their CPU.
+    let on_arm = gpus.iter().any(|name| comes_with_arm(name.trim()));
+    let platform = platform.or(on_arm.then_some("linux/arm64"));
     Ok(HostFacts {
         driver,
         cuda,
@@ -89,6 +92,17 @@ pub fn host(
         month: month.to_owned(),
         ..HostFacts::default()
     })
+}
+
+/// Whether every GPU of this name is on one board with an Arm CPU: Grace machines, DGX Spark and Jetson.
+fn comes_with_arm(name: &str) -> bool {
+    const BOARDS: [&str; 4] = ["GH200", "GB200", "GB300", "GB10"];
+    let found = Catalogue::get().find_gpus(name);
+    let on_board = |model: &&GpuModel| {
+        let mut words = model.name.split(' ');
+        model.class == "jetson" || words.any(|word| BOARDS.contains(&word))
+    };
+    !found.is_empty() && found.iter().all(on_board)
 }
 
 /// A GPU by its name (`A100` finds every A100), or by its compute capability (`sm_120`, `12.0`), which has

@@ -245,6 +245,12 @@ fn own_needs(image: &ImageFacts, framework_decides: bool, needs: &mut Needs) {
         .runtimes
         .iter()
         .max_by(|a, b| a.version.cmp(&b.version));
+    // A file named by its major alone says less than the variable of the image it came with.
+    let declared = image.declared_cuda.as_ref();
+    let runtime = runtime.filter(|runtime| {
+        let more = declared.filter(|d| d.major() == runtime.version.major());
+        !(runtime.version.is_bare() && more.is_some())
+    });
     let (who, cuda, evidence) = match (bound, runtime) {
         (Some((cuda, evidence)), _) => ("the program in the image", cuda, evidence),
         (None, Some(runtime)) => (
@@ -337,5 +343,33 @@ mod tests {
         assert_eq!(best(Some(&v("13.1"))), "13.0");
         assert_eq!(best(Some(&v("10.2"))), "11.8");
         assert_eq!(best(None), "11.8");
+    }
+
+    #[test]
+    fn a_runtime_named_by_its_major_alone_leaves_the_minor_to_the_variable() {
+        let v = |t: &str| Version::parse(t).unwrap();
+        for (file, declared, expected) in [
+            ("12", Some("12.8.1"), "12.8.1"),
+            ("12.4.127", Some("12.8.1"), "12.4.127"),
+            ("12", Some("13.0.2"), "12"),
+            ("12", None, "12"),
+        ] {
+            let image = ImageFacts {
+                scan: Scan::Full,
+                declared_cuda: declared.map(v),
+                runtimes: vec![crate::verdict::facts::Runtime {
+                    version: v(file),
+                    path: "/usr/local/cuda/lib64/libcudart.so.12".into(),
+                    evidence: "its name".into(),
+                }],
+                ..ImageFacts::default()
+            };
+            let needs = needs(&image, None, None);
+            assert_eq!(
+                needs.known[0].cuda.to_string(),
+                expected,
+                "{file} {declared:?}"
+            );
+        }
     }
 }

@@ -38,6 +38,15 @@ pub fn notes(case: &Case<'_>) -> Vec<String> {
             ));
         }
     }
+    let platform = case.image.platform.as_deref();
+    if case.host.hypothetical
+        && case.host.platform.is_none()
+        && let Some(platform) = platform.filter(|p| *p != "linux/amd64")
+    {
+        notes.push(format!(
+            "the image is for {platform}: judged for a host of that architecture"
+        ));
+    }
     unmodified_base(case, &mut notes);
     notes.dedup();
     notes

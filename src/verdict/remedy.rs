@@ -185,7 +185,8 @@ pub fn torch_wheel(host: &HostFacts, gpus: &[ComputeCapability]) -> Option<Strin
             .filter_map(|v| variant_cuda(v).map(|cuda| (v, cuda)))
             .filter(|(_, need)| carry(need, cuda, host.driver.as_ref()).carries())
             .filter(|(variant, _)| compiled(variant))
-            .max_by(|a, b| a.1.cmp(&b.1));
+            // What the driver carries natively before what minor-version compatibility carries.
+            .max_by(|a, b| (a.1 <= *cuda).cmp(&(b.1 <= *cuda)).then(a.1.cmp(&b.1)));
         if let Some((variant, _)) = newest {
             return Some(format!(
                 "pip install 'torch=={}.*' --index-url https://download.pytorch.org/whl/{variant}",
@@ -245,7 +246,11 @@ mod tests {
             wheel("580.95.05", cc(7, 0)).unwrap().ends_with("cu126"),
             "Volta's refuge"
         );
-        assert!(wheel("580.95.05", cc(12, 0)).unwrap().ends_with("cu132"));
+        assert!(
+            wheel("580.95.05", cc(12, 0)).unwrap().ends_with("cu130"),
+            "its own CUDA before what minor compatibility carries"
+        );
+        assert!(wheel("595.58.03", cc(12, 0)).unwrap().ends_with("cu132"));
         assert!(wheel("470.256.02", cc(8, 0)).unwrap().ends_with("cu118"));
         assert_eq!(wheel("390.87", cc(7, 0)), None);
     }

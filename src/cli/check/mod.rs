@@ -396,7 +396,9 @@ impl Run<'_> {
 
 fn file_problem(word: &str, error: &ArchiveError) -> Problem {
     let remedy = match error {
-        ArchiveError::Compressed => format!("Unpack it first: `gunzip {word}` or `unzstd {word}`"),
+        ArchiveError::Compressed => {
+            format!("Unpack it first: `gunzip < {word} > image.tar`, or `unzstd` for zstd")
+        }
         ArchiveError::Io(_) => "Give a file that can be read".to_owned(),
         ArchiveError::Cancelled => String::new(),
         _ => "Give a file that `docker save -o FILE.tar IMAGE` wrote".to_owned(),

@@ -61,7 +61,7 @@ pub(super) fn torch(framework: &mut Framework, site: &Site, text: Option<&str>) 
 }
 
 /// `build_info.build_info['cuda_version']`, written as a dictionary or a list of pairs.
-fn build_info(text: &str, key: &str) -> Option<String> {
+pub(super) fn build_info(text: &str, key: &str) -> Option<String> {
     let at = text
         .find(&format!("'{key}'"))
         .or_else(|| text.find(&format!("\"{key}\"")))?;

@@ -1,6 +1,8 @@
 //! Libraries that a framework needs and the image does not have.
 
+use super::builds::build_info;
 use super::frameworks::Scene;
+use super::tree::join;
 use crate::inspect::walk::is_cuda_name;
 use crate::verdict::facts::{Build, Framework};
 
@@ -88,10 +90,30 @@ pub(super) fn fill(framework: &mut Framework, scene: &Scene<'_>, place: &str) {
             .filter(|name| !found(name))
             .map(|name| (*name).to_owned()),
     );
+    if let Some(cudnn) = built_with_cudnn(framework, scene, place) {
+        lacking.retain(|name| !name.starts_with("libcudnn.so."));
+        lacking.extend(Some(cudnn).filter(|name| !found(name)));
+        return add(framework, lacking);
+    }
     let any = loaded_any(&framework.name, major);
     if !any.is_empty() && !any.iter().any(|name| found(name)) {
         lacking.extend(any.first().map(|name| (*name).to_owned()));
     }
+    add(framework, lacking);
+}
+
+/// TensorFlow says itself which cuDNN it was built with: it loads that major alone.
+fn built_with_cudnn(framework: &Framework, scene: &Scene<'_>, place: &str) -> Option<String> {
+    if framework.name != "tensorflow" {
+        return None;
+    }
+    let path = join(place, "tensorflow/python/platform/build_info.py");
+    let said = build_info(scene.tree.text(&path)?, "cudnn_version")?;
+    let major: u32 = said.split('.').next()?.parse().ok()?;
+    Some(format!("libcudnn.so.{major}"))
+}
+
+fn add(framework: &mut Framework, lacking: Vec<String>) {
     for name in lacking {
         if !framework.missing.contains(&name) {
             framework.missing.push(name);

@@ -44,6 +44,10 @@ pub(super) fn facts(config: &Config, content: Option<&Content>, live: bool) -> I
             .gaps
             .push("more Python environments than any real image has".to_owned());
     }
+    let named = tree.library_path.iter();
+    facts.library_path = named
+        .map(|s| (s.entry.clone(), format!("/{}", s.folder)))
+        .collect();
     cuda::fill(&mut facts, &tree, &sites, live);
     let started = python::started(&tree, config);
     let scene = Scene {

@@ -17,6 +17,8 @@ const MAX_NAMED: usize = 64;
 /// A folder that the loader searches, and what put it there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Searched {
+    /// As it is written.
+    pub entry: String,
     /// Resolved, without leading slash.
     pub folder: String,
     /// `LD_LIBRARY_PATH`, a file of `/etc/ld.so.conf.d`, or `the loader`.
@@ -58,6 +60,7 @@ impl<'a> Tree<'a> {
             .split(':')
             .filter(|folder| folder.starts_with('/'))
             .map(|folder| Searched {
+                entry: folder.to_owned(),
                 folder: tree.resolve(folder),
                 by: "LD_LIBRARY_PATH".to_owned(),
             })
@@ -176,6 +179,7 @@ impl<'a> Tree<'a> {
                 .map(|l| l.split('#').next().unwrap_or("").trim());
             for folder in lines.filter(|l| l.starts_with('/')) {
                 found.push(Searched {
+                    entry: folder.to_owned(),
                     folder: self.resolve(folder),
                     by: format!("/{name}"),
                 });
@@ -206,6 +210,7 @@ impl<'a> Tree<'a> {
             "/usr/lib",
         ] {
             found.push(Searched {
+                entry: folder.to_owned(),
                 folder: self.resolve(folder),
                 by: "the loader".to_owned(),
             });

@@ -260,6 +260,8 @@ fn a_bare_file_system_and_what_is_none_at_all() {
             )]),
             "does not hold it",
         ),
+        (Vec::new(), "nothing in it"),
+        (tar(&[]), "nothing in it"),
         (tar(&[file("manifest.json", b"not json")]), "cannot be read"),
         (tar(&[json("manifest.json", &json!([]))]), "lists no image"),
         (

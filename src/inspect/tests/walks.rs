@@ -68,6 +68,20 @@ fn one_archive_tells_the_same_in_pieces_of_any_size() {
     assert_eq!(torch.missing, ["libcudart.so.12"]);
 }
 
+/// A hand-made archive may have no entries for folders: a file inside tells of its package's record.
+#[test]
+fn packages_are_found_without_entries_for_folders() {
+    let site = "usr/lib/python3/dist-packages";
+    let archive = tar(&[
+        file(&format!("{site}/jax-0.6.0.dist-info/METADATA"), b"x"),
+        file(&format!("{site}/jaxlib-0.6.0.dist-info/RECORD"), b"x"),
+        file(&format!("{site}/jaxlib/version.py"), b"x"),
+    ]);
+    let facts = known(walked(&archive, 512)).facts();
+    let jax = &facts.frameworks[0];
+    assert_eq!((jax.name.as_str(), &jax.build), ("jax", &Build::Cpu));
+}
+
 fn paths(content: &crate::inspect::Content) -> Vec<&str> {
     content.nodes.keys().map(String::as_str).collect()
 }

@@ -7,7 +7,7 @@ use crate::verdict::effective::{
 use crate::verdict::facts::{Compat, HostGpu};
 use crate::verdict::finding::{Finding, Severity};
 use crate::verdict::need::{Carry, Need, carry};
-use crate::verdict::remedy::driver_upgrade;
+use crate::verdict::remedy::{driver_for, driver_upgrade};
 use crate::verdict::version::Version;
 
 use super::{Case, Findings};
@@ -123,19 +123,21 @@ fn active(
         }
     }
     if !host.native {
-        carried(case, compat, driver, &library, support, host, out);
+        let way_out = host.carries.then(|| disable(case, compat, activation));
+        carried(case, compat, driver, &library, support, way_out, out);
     }
 }
 
 /// MW104, where the library carries the image; where it is itself older than what the image needs,
 /// minor-version compatibility (MW103) is told on its CUDA, and this only where the host would not do.
+/// `way_out`: how to take it out of the way, where the host's own library carries the image.
 fn carried(
     case: &Case<'_>,
     compat: &Compat,
     driver: &Version,
     library: &str,
     support: Support,
-    host: Host,
+    way_out: Option<Vec<String>>,
     out: &mut Findings,
 ) {
     if !bridges(case, compat) {
@@ -143,7 +145,7 @@ fn carried(
     }
     let natively = compat_cuda(compat)
         .is_some_and(|cuda| case.needs.iter().all(|n| n.cuda.pair() <= cuda.pair()));
-    if !natively && host.carries && support == Support::Supported {
+    if !natively && way_out.is_some() && support == Support::Supported {
         return;
     }
     let branch = driver.major();
@@ -174,6 +176,15 @@ fn carried(
             severity,
             case.needs.iter().max_by(|a, b| a.cuda.cmp(&b.cuda)),
         ) {
+            (Severity::Warning, Some(need)) if way_out.is_some() => finding
+                .because(
+                    "the host's own library would carry this image by minor-version compatibility",
+                )
+                .try_these(way_out.unwrap_or_default())
+                .try_these(driver_for(
+                    &Version::from_pair(need.cuda.major(), need.cuda.minor()),
+                    case.host,
+                )),
             (Severity::Warning, Some(need)) => finding.try_these(driver_upgrade(
                 &need.cuda,
                 &case.capabilities(),

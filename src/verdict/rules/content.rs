@@ -92,12 +92,19 @@ fn unshadow(case: &Case<'_>, path: &str, by: &str) -> String {
         .env("LD_LIBRARY_PATH")
         .unwrap_or_default()
         .split(':')
-        .filter(|f| !f.is_empty() && f.trim_end_matches('/') != folder)
+        .filter(|f| !f.is_empty() && !leads_to(case, f, folder))
         .collect();
     format!(
         "start it with `-e LD_LIBRARY_PATH={}` ({folder} taken out)",
         rest.join(":")
     )
+}
+
+/// Whether a folder of the library path is this one, by its name or by its links.
+fn leads_to(case: &Case<'_>, entry: &str, folder: &str) -> bool {
+    let links = &case.image.library_path;
+    entry.trim_end_matches('/') == folder
+        || links.iter().any(|(own, to)| own == entry && to == folder)
 }
 
 /// MW303: a stub libcuda that the loader finds first. `LD_LIBRARY_PATH` comes before the loader's cache

@@ -220,7 +220,11 @@ fn too_old(case: &Case<'_>, need: &Need, cuda: &Version, how: Carry) -> Finding 
     )
     .because(need.evidence.clone())
     .because(why)
-    .because("it ends in error 35, `CUDA driver version is insufficient for CUDA runtime version`; torch prints a warning, says is_available() == False and would train on the CPU")
+    .because(if need.who.starts_with("torch") {
+        "it ends in error 35, `CUDA driver version is insufficient for CUDA runtime version`; torch prints a warning, says is_available() == False and would train on the CPU"
+    } else {
+        "it ends in error 35, `CUDA driver version is insufficient for CUDA runtime version`; programs that can do so fall back to the CPU without a word"
+    })
     .try_these(driver_upgrade(&need.cuda, &case.capabilities(), &case.host.month))
     .try_these(case.older_software(need))
     .try_these(helps)

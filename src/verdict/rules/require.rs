@@ -3,7 +3,7 @@
 use crate::verdict::effective::{LibCuda, Support, branch_support, brand_support};
 use crate::verdict::facts::{HostGpu, Injection};
 use crate::verdict::finding::{Finding, Severity};
-use crate::verdict::need::carry;
+use crate::verdict::need::{Carry, carry};
 use crate::verdict::remedy::{base_image, driver_for};
 use crate::verdict::require::{Fact, GpuTerms, HostTerms, Outcome, evaluate, runtime_message};
 use crate::verdict::version::Version;
@@ -39,7 +39,7 @@ pub fn requirement_unsatisfied(case: &Case<'_>, out: &mut Findings) {
                     Severity::Info,
                     format!("{} (not enforced with CDI)", found.title),
                 )
-                .because(found.evidence)
+                .because_of(found.evidence)
                 .because("with CDI nothing checks NVIDIA_REQUIRE_*: the rules below decide")
                 .on(found.gpus),
             });
@@ -73,7 +73,7 @@ const INJECTION: &str = "how this host injects GPUs: with the legacy hook the co
 /// A requirement that is not met.
 struct Unmet {
     title: String,
-    evidence: String,
+    evidence: Vec<String>,
     gpus: Vec<String>,
 }
 
@@ -103,13 +103,13 @@ fn unmet(
             }
             Outcome::Invalid { piece } => (
                 format!("{name} cannot be read at `{piece}`: the NVIDIA hook refuses to start it"),
-                format!("{name}={value}"),
+                vec![written(case, name, value)],
             ),
             Outcome::Unsatisfied {
                 condition, failed, ..
             } => (
                 format!("{} does not meet {name}: {condition}", case.driver_text()),
-                format!("{name}={value}: not met: {}", failed.join(" and ")),
+                vec![written(case, name, value), not_met(&failed)],
             ),
         };
         if enforced.is_none() {
@@ -127,6 +127,26 @@ fn unmet(
         }
     }
     found
+}
+
+/// The variable as it stands in the environment; of a legacy image with what the runtime makes of it.
+fn written(case: &Case<'_>, name: &str, value: &str) -> String {
+    let legacy = case.image.requirements.legacy && name == "CUDA_VERSION";
+    match case.image.env(name).filter(|_| legacy) {
+        Some(own) => format!("{name}={own}, which without NVIDIA_REQUIRE_CUDA asks for {value}"),
+        None => format!("{name}={value}"),
+    }
+}
+
+/// The rule by which each of the alternatives fails, each rule once.
+fn not_met(failed: &[String]) -> String {
+    let mut rules: Vec<&str> = Vec::new();
+    for rule in failed {
+        if !rules.contains(&rule.as_str()) {
+            rules.push(rule);
+        }
+    }
+    format!("not met: {}", rules.join(", "))
 }
 
 fn outcome(case: &Case<'_>, gpu: Option<&HostGpu>, value: &str) -> Outcome {
@@ -168,7 +188,7 @@ fn refused(case: &Case<'_>, found: Unmet, value: &str) -> Finding {
         )
     };
     let mut finding = Finding::new(101, Severity::Error, found.title)
-        .because(found.evidence)
+        .because_of(found.evidence)
         .because(format!("the start fails with: {message}"))
         .on(found.gpus);
     let wanted = first
@@ -178,13 +198,14 @@ fn refused(case: &Case<'_>, found: Unmet, value: &str) -> Finding {
         let pair = Version::from_pair(wanted.major(), wanted.minor());
         finding = finding.try_these(driver_for(&pair, case.host));
     }
-    if carried(case) {
+    if let Some(how) = carried(case) {
         let hide = compat_in_the_way(case).map_or_else(String::new, |hide| format!(" {hide}"));
-        finding = finding.try_this(format!(
-            "or start it with `{SWITCH_OFF}{hide}`: minor-version compatibility carries this CUDA on this driver"
-        ));
+        finding = finding.try_this(format!("or start it with `{SWITCH_OFF}{hide}`: {how}"));
     }
-    finding = finding.try_these(base_image(case.host));
+    // Another CUDA is no way out of what is asked of the GPU, or of what cannot be read.
+    if wanted.is_some() {
+        finding = finding.try_these(base_image(case.host));
+    }
     if finding.remedy.is_empty() {
         finding = finding.try_this(format!(
             "to start it all the same: `{SWITCH_OFF}` (CUDA in it may fail then)"
@@ -208,13 +229,17 @@ fn compat_in_the_way(case: &Case<'_>) -> Option<String> {
     refused.then(|| hide(compat))
 }
 
-/// Whether the host's own libcuda would carry everything that the image needs.
-fn carried(case: &Case<'_>) -> bool {
-    let host = case.host;
-    !case.needs.is_empty()
-        && case.needs.iter().all(|need| {
-            host.cuda
-                .as_ref()
-                .is_some_and(|cuda| carry(&need.cuda, cuda, host.driver.as_ref()).carries())
-        })
+/// How the host's own libcuda would carry everything that the image needs; `None`: it would not.
+fn carried(case: &Case<'_>) -> Option<&'static str> {
+    let cuda = case.host.cuda.as_ref()?;
+    let driver = case.host.driver.as_ref();
+    let mut how = case.needs.iter().map(|n| carry(&n.cuda, cuda, driver));
+    if case.needs.is_empty() || !how.clone().all(Carry::carries) {
+        return None;
+    }
+    Some(if how.any(|how| how == Carry::MinorVersion) {
+        "minor-version compatibility carries this CUDA on this driver"
+    } else {
+        "this driver is new enough for the CUDA in it"
+    })
 }

@@ -305,3 +305,30 @@ fn compat_that_is_in_effect_and_not_new_enough() {
         None,
     );
 }
+
+/// Never a driver that is older than the host's: what carries the image without compat is to leave it out.
+#[test]
+fn out_of_support_and_not_needed_is_taken_out_of_the_way() {
+    let mut image = torch("2.8.0", "12.9", &[80, 90], &[]);
+    image.compat = Some(Compat {
+        path: "/usr/local/cuda-12.9/compat".into(),
+        driver: v("575.57.08"),
+        note: None,
+        cuda: Some(v("12.9")),
+        forced_by: Some("LD_LIBRARY_PATH".into()),
+        candidates: 1,
+    });
+    let path = "/usr/local/cuda/compat:/usr/local/cuda/lib64";
+    image.env = vec![("LD_LIBRARY_PATH".into(), path.into())];
+    let verdict = judge(&image, &host("550.54.15", &["A100"], Injection::Legacy));
+    assert_eq!(verdict.answer, Answer::Limited);
+    let found = verdict.root().unwrap();
+    assert_eq!(found.rule, Rule(104));
+    assert_eq!(
+        found.remedy,
+        [
+            "start it with `-e LD_LIBRARY_PATH=/usr/local/cuda/lib64` (the compat folder taken out)",
+            "upgrade the host driver to 575.51.03 or newer (CUDA 12.9)",
+        ]
+    );
+}

@@ -297,3 +297,33 @@ fn python_environments() {
         check(&what, &two(first, second, cuda), &host, answer, root);
     }
 }
+
+/// The folder is told by where its links lead, the variable names it as it likes.
+#[test]
+fn what_is_taken_out_of_the_library_path_is_what_stands_in_it() {
+    let real = "/usr/local/cuda-12.4/targets/x86_64-linux/lib/stubs";
+    let cases = [
+        (
+            "/usr/local/cuda/lib64/stubs:/usr/local/cuda/lib64",
+            "=/usr/local/cuda/lib64`",
+        ),
+        (
+            "/opt/lib:/usr/local/cuda-12.4/targets/x86_64-linux/lib/stubs/",
+            "=/opt/lib`",
+        ),
+        ("/usr/local/cuda/lib64/stubs", "=`"),
+    ];
+    for (path, left) in cases {
+        let mut image = torch("2.6.0", "12.4", &[80], &[]);
+        image.env = vec![("LD_LIBRARY_PATH".into(), path.into())];
+        image.library_path = vec![("/usr/local/cuda/lib64/stubs".into(), real.into())];
+        image.stubs = vec![Stub {
+            path: real.into(),
+            has_soname: true,
+            searched_by: Some("LD_LIBRARY_PATH".into()),
+        }];
+        let verdict = judge(&image, &host("550.54.15", &["A100"], Injection::Legacy));
+        let remedy = &verdict.root().unwrap().remedy[0];
+        assert!(remedy.contains(left), "{path}: {remedy}");
+    }
+}

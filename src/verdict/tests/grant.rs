@@ -422,3 +422,59 @@ fn requirements_name_every_gpu_and_the_runtimes_words() {
             .any(|e| e.contains("please update your driver"))
     );
 }
+
+/// Real values are long: what fails is told once each, apart from the value.
+#[test]
+fn what_is_not_met_is_told_apart_from_the_value_and_once() {
+    let value = "cuda>=12.6 brand=tesla,driver>=470,driver<471 brand=nvidia,driver>=470,driver<471 \
+                 brand=tesla,driver>=535,driver<536";
+    let mut image = torch("2.6.0", "12.6", &[80], &[]);
+    image.requirements = requirements([("NVIDIA_REQUIRE_CUDA", value)]);
+    let verdict = judge(&image, &host("545.23.08", &["A100"], Injection::Legacy));
+    let found = verdict.root().unwrap();
+    assert_eq!(found.rule, Rule(101));
+    assert_eq!(found.evidence[0], format!("NVIDIA_REQUIRE_CUDA={value}"));
+    assert_eq!(
+        found.evidence[1],
+        "not met: cuda>=12.6, brand=tesla, driver<471"
+    );
+}
+
+/// What switching the check off does is told as it is, and only what helps is offered.
+#[test]
+fn remedies_of_a_requirement_fit_what_fails() {
+    let cases = [
+        (
+            "NVIDIA_REQUIRE_ARCH",
+            "arch>=9.0",
+            "580.95.05",
+            "new enough",
+        ),
+        ("NVIDIA_REQUIRE_CUDA", "cuda==12", "580.95.05", "new enough"),
+        (
+            "NVIDIA_REQUIRE_CUDA",
+            "cuda>=12.8",
+            "550.54.15",
+            "minor-version",
+        ),
+        ("CUDA_VERSION", "12.8.1", "550.54.15", "minor-version"),
+    ];
+    for (name, value, driver, said) in cases {
+        let mut image = torch("2.8.0", "12.8", &[80], &[]);
+        image.env = vec![(name.into(), value.into())];
+        image.requirements = requirements([(name, value)]);
+        let verdict = judge(&image, &host(driver, &["A100"], Injection::Legacy));
+        let found = verdict.root().unwrap();
+        let offers = |text: &str| found.remedy.iter().any(|r| r.contains(text));
+        assert!(offers(said), "{name}={value}: {:?}", found.remedy);
+        assert_eq!(
+            offers("use an image of CUDA"),
+            said == "minor-version",
+            "{name}={value}"
+        );
+        assert!(
+            found.evidence[0].starts_with(&format!("{name}={value}")),
+            "{name}={value}"
+        );
+    }
+}

@@ -267,3 +267,40 @@ fn a_live_hosts_gpus_that_are_served_are_named() {
         }
     }
 }
+
+/// Grace, DGX Spark and Jetson come with their Arm CPU; other GPUs do not tell.
+#[test]
+fn a_named_gpu_may_tell_the_platform() {
+    let cases = [
+        ("GB10", Some("linux/arm64")),
+        ("GH200", Some("linux/arm64")),
+        ("GB200", Some("linux/arm64")),
+        ("Orin", Some("linux/arm64")),
+        ("B200", None),
+        ("H200", None),
+        ("A100", None),
+        ("sm_121", None),
+    ];
+    for (gpu, platform) in cases {
+        let host = hypothetical::host(
+            Some("580.95.05"),
+            None,
+            &[gpu.to_owned()],
+            Injection::Unknown,
+            None,
+            "2026-11",
+        )
+        .unwrap();
+        assert_eq!(host.platform.as_deref(), platform, "{gpu}");
+        let mut image = torch("2.11.0", "13.0", &[80, 87, 90, 100, 120], &[]);
+        let rule = |image: &ImageFacts| judge(image, &host).root().map(|f| f.rule.0);
+        assert_eq!(rule(&image) == Some(307), platform.is_some(), "{gpu}");
+        image.platform = Some("linux/arm64".into());
+        assert_ne!(rule(&image), Some(307), "{gpu}");
+        let noted = judge(&image, &host)
+            .notes
+            .iter()
+            .any(|n| n.contains("arm64"));
+        assert_eq!(noted, platform.is_none(), "{gpu}");
+    }
+}

@@ -217,6 +217,13 @@ fn stubs_and_drivers_that_are_in_the_image() {
         Some("LD_LIBRARY_PATH")
     );
     assert!(!facts.stubs[0].has_soname);
+    assert_eq!(
+        facts.library_path,
+        [(
+            "/usr/local/cuda/lib64/stubs".to_owned(),
+            format!("/{stubs}")
+        )]
+    );
     assert_eq!(facts.driver_libraries, []);
     let facts = Image::new()
         .file(&format!("{stubs}/libcuda.so"))

@@ -218,6 +218,7 @@ fn tensorflow_says_itself_what_it_is() {
     let ordered = "import collections\n\nbuild_info = collections.OrderedDict([('cpu_compiler', '/usr/lib/llvm-18/bin/clang'), \
         ('cuda_compute_capabilities', ['sm_60', 'sm_70', 'compute_90']), ('cuda_version', '12.5.1'), ('cudnn_version', '9'), \
         ('is_cuda_build', True), ('is_rocm_build', False), ('is_tensorrt_build', True)])\n";
+    let older = ordered.replace("'12.5.1'", "'12.3'").replace("'9'", "'8'");
     let dictionary = "build_info = {'cuda_version': u'11.2', 'cudnn_version': u'8', 'is_cuda_build': True, 'is_rocm_build': False}\n";
     let pairs = "build_info = {\n    \"cuda_version\": \"10.1\",\n    \"is_cuda_build\": True,\n    \"is_rocm_build\": False,\n}\n";
     let cpu = "build_info = collections.OrderedDict([('is_cuda_build', False), ('is_rocm_build', False)])\n";
@@ -229,9 +230,14 @@ fn tensorflow_says_itself_what_it_is() {
             "tensorflow 2.21.0: CUDA 12.5, on path; lacks libcublas.so.12 libcufft.so.11 libcusolver.so.11 libcusparse.so.12 libcudnn.so.9",
         ),
         (
+            "tensorflow-2.16.1",
+            older.as_str(),
+            "tensorflow 2.16.1: CUDA 12.3, on path; lacks libcublas.so.12 libcufft.so.11 libcusolver.so.11 libcusparse.so.12 libcudnn.so.8",
+        ),
+        (
             "tensorflow-2.10.0",
             dictionary,
-            "tensorflow 2.10.0: CUDA 11.2, on path; lacks libcublas.so.11 libcudnn.so.8 libcufft.so.10 libcusparse.so.11",
+            "tensorflow 2.10.0: CUDA 11.2, on path; lacks libcublas.so.11 libcufft.so.10 libcusparse.so.11 libcudnn.so.8",
         ),
         (
             "tensorflow_gpu-2.3.0",
