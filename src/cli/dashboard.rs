@@ -69,8 +69,7 @@ pub fn run(global: &GlobalArgs) -> Result<Exit, Problem> {
     let (services, mut feed) = Services::new(
         watch,
         global.procfs.clone(),
-        Cache::usual(global.data_dir.as_deref()),
-        config.read_only,
+        cache(global),
         waker.clone(),
         trace.clone(),
     );
@@ -94,6 +93,14 @@ pub fn run(global: &GlobalArgs) -> Result<Exit, Problem> {
     trace.count(Kind::Frame, "frames", stats.frames);
     trace.count(Kind::Frame, "bytes", stats.bytes);
     Ok(Exit::Ended(reason.code()))
+}
+
+/// Where scans are kept: those of the simulated host not among the user's own.
+fn cache(global: &GlobalArgs) -> Cache {
+    if global.demo && global.data_dir.is_none() {
+        return Cache::default();
+    }
+    Cache::usual(global.data_dir.as_deref())
 }
 
 /// The state's start: preferences made on screen stand above the configuration file.
