@@ -70,7 +70,6 @@ pub fn run(global: &GlobalArgs) -> Result<Exit, Problem> {
         watch,
         global.procfs.clone(),
         Cache::of(global.data_dir.as_deref(), global.demo),
-        config.read_only,
         waker.clone(),
         trace.clone(),
     );

@@ -70,7 +70,7 @@ actions! {
     TabCharts, "tab-charts", View, "Charts tab";
     TabLogs, "tab-logs", View, "Logs tab";
     TabProcesses, "tab-processes", View, "Processes tab";
-    TabVerdict, "tab-verdict", View, "Verdict tab: whether it runs on this host";
+    TabVerdict, "tab-verdict", View, "Verdict tab: whether it runs here";
     TabInspect, "tab-inspect", View, "Inspect tab";
     TabEnv, "tab-env", View, "Env tab";
     Zoom, "zoom", View, "details over the whole screen and back";
@@ -92,8 +92,8 @@ actions! {
     Remove, "remove", Container, "remove";
     Rename, "rename", Container, "rename";
     Shell, "shell", Container, "open a shell in it";
-    Check, "check", Container, "check whether its image runs here: look inside it (again: cancel)";
-    CheckContainer, "check-container", Container, "check its own file system, with what was installed by hand";
+    Check, "check", Container, "look inside its image: will it run?";
+    CheckContainer, "check-container", Container, "look inside its own file system";
     ToggleSecrets, "toggle-secrets", Container, "show or mask secret values";
     LogFollow, "log-follow", Logs, "follow the end, or stop following";
     LogSearch, "log-search", Logs, "search";

@@ -32,6 +32,8 @@ pub enum Effect {
     InspectImage(ImageId),
     /// Fetch the image list.
     FetchImages,
+    /// Take away what checks that were killed left on the engine.
+    Sweep,
     /// Find out what is known of these images without looking inside: configuration, and the cache.
     Know(Vec<ImageId>),
     /// Look inside; one check at a time is asked for.

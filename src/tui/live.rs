@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -30,20 +29,16 @@ pub struct Services {
     control: Control,
     logs: LogService,
     cache: Cache,
-    /// What a crash left behind of earlier scans is looked for once, when the first image is asked for.
-    swept: Arc<AtomicBool>,
     term: String,
 }
 
 impl Services {
     /// The services beside a watch, and what feeds the loop from both. `procfs` is where the log service
-    /// proves that a container runs here before it attaches; `cache` is where scans are kept. With
-    /// `read_only` not even what a crash left behind is removed.
+    /// proves that a container runs here before it attaches; `cache` is where scans are kept.
     pub fn new(
         watch: Watch,
         procfs: PathBuf,
         cache: Cache,
-        read_only: bool,
         waker: Waker,
         trace: Trace,
     ) -> (Self, LiveFeed) {
@@ -65,7 +60,6 @@ impl Services {
             control,
             logs,
             cache,
-            swept: Arc::new(AtomicBool::new(read_only)),
             term: std::env::var("TERM").unwrap_or_else(|_| "xterm".to_owned()),
         };
         (services, LiveFeed { watch, lane, trace })
@@ -109,15 +103,21 @@ impl Backend for Services {
         self.logs.resume();
     }
 
-    fn know(&self, image: ImageId) -> BoxFuture<'static, Result<Arc<Known>, String>> {
-        let (engine, cache) = (self.control.engine(), self.cache.clone());
-        let swept = Arc::clone(&self.swept);
+    fn sweep(&self) -> BoxFuture<'static, ()> {
+        let engine = self.control.engine();
         async move {
-            let engine = engine.ok_or(AWAY)?;
-            if !swept.swap(true, Ordering::AcqRel) {
+            if let Some(engine) = engine {
                 // An engine that cannot do it now is asked again at the next start.
                 let _ = engine.sweep_scan_containers().await;
             }
+        }
+        .boxed()
+    }
+
+    fn know(&self, image: ImageId) -> BoxFuture<'static, Result<Arc<Known>, String>> {
+        let (engine, cache) = (self.control.engine(), self.cache.clone());
+        async move {
+            let engine = engine.ok_or(AWAY)?;
             let known = check::known(&engine, &cache, &image).await;
             known.map(Arc::new).map_err(|error| error.to_string())
         }

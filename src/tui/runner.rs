@@ -58,6 +58,10 @@ pub trait Backend: Send + Sync + 'static {
     fn hold_logs(&self);
     /// Attaching may begin again.
     fn resume_logs(&self);
+    /// Takes away what checks that were killed left on the engine.
+    fn sweep(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
     /// What is known of an image without looking inside: its configuration, and the cache. An engine that is
     /// away is an error.
     fn know(&self, image: ImageId) -> BoxFuture<'static, Result<Arc<Known>, String>>;
@@ -155,6 +159,10 @@ impl<B: Backend> Runner<B> {
             Effect::Inspect(key) => self.inspect(key),
             Effect::InspectImage(id) => self.inspect_image(id),
             Effect::FetchImages => self.fetch_images(),
+            Effect::Sweep if self.read_only => {}
+            Effect::Sweep => {
+                self.runtime.spawn(self.backend.sweep());
+            }
             Effect::Know(images) => images.into_iter().for_each(|image| self.know(image)),
             Effect::Check(subject) => self.check(subject),
             Effect::CancelCheck(subject) => {

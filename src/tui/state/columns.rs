@@ -172,7 +172,8 @@ impl<'a> CellInput<'a> {
             Column::Status => self.status(out),
             Column::Cuda => match self.verdicts.container_badge(container) {
                 Some((badge, tone)) => text(out, badge, tone),
-                None => absent(out),
+                // A dash would say that there is no CUDA in it.
+                None => Tone::Dim,
             },
             Column::Health => health(out, container.health),
             Column::Gpus => self.gpus(out),

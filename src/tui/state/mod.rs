@@ -173,6 +173,8 @@ pub struct State {
     pub(crate) now: Stamp,
     /// The rows that were last told to be on the screen.
     pub(crate) told_visible: Vec<ContainerKey>,
+    /// The engine was asked to take away what killed checks left.
+    pub(crate) swept: bool,
     /// When the details of a new selection are fetched: not while the user runs down the list.
     pub(crate) settle: Option<Duration>,
     dirty: bool,
@@ -217,6 +219,7 @@ impl State {
             config,
             now,
             told_visible: Vec::new(),
+            swept: false,
             settle: None,
             dirty: true,
         };

@@ -16,6 +16,8 @@ use super::verdicts::{Knowledge, Verdicts, severity_mark};
 
 /// Columns of the facts' labels.
 pub const LABEL: u16 = 13;
+/// From this many columns on a check's progress stands in one line.
+const WIDE: u16 = 100;
 /// Evidence, remedies, frameworks, runtimes that are shown.
 pub const MOST: usize = 12;
 
@@ -316,9 +318,14 @@ fn checks(
     }
 }
 
+/// On a line of its own where the line before may or may not have room for it: what follows must not jump.
 fn cancel_hint(source: &Source<'_>, out: &mut Paragraphs) {
-    out.text(Tone::Dim, " · ")
-        .whole(Tone::Key, source.check)
+    if out.room() < WIDE {
+        out.begin(2, Tone::Dim, "");
+    } else {
+        out.text(Tone::Dim, " · ");
+    }
+    out.whole(Tone::Key, source.check)
         .text(Tone::Dim, " or ")
         .whole(Tone::Key, source.back)
         .text(Tone::Dim, " cancels");
@@ -338,7 +345,7 @@ fn progress(source: &Source<'_>, running: &Running, what: &str, out: &mut Paragr
         return;
     };
     if let Some(percent) = percent(told) {
-        let cells = if out.room() < 100 { 10 } else { 20 };
+        let cells = if out.room() < WIDE { 10 } else { 20 };
         let full = usize::try_from(percent).unwrap_or(0) * cells / 100;
         out.whole(Tone::BarFull, &"█".repeat(full))
             .whole(Tone::BarEmpty, &"░".repeat(cells.saturating_sub(full)))

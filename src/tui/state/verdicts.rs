@@ -116,6 +116,13 @@ struct ImageEntry {
     judged: Option<Judged>,
 }
 
+impl ImageEntry {
+    /// What the lists say where its configuration could not be had.
+    fn no_answer(&self) -> Option<(&'static str, Tone)> {
+        matches!(self.knowledge, Knowledge::Failed(_)).then_some(("?", Tone::Dim))
+    }
+}
+
 #[derive(Debug, Default)]
 struct ContainerEntry {
     /// Its own file system as it was scanned, and when.
@@ -456,18 +463,21 @@ impl Verdicts {
         }
     }
 
-    /// What the list says of an image.
+    /// What the list says of an image; `None` while nothing is known of it.
     pub fn image_badge(&self, image: &ImageId) -> Option<(&str, Tone)> {
         if !self.checks.is_idle()
             && let Some(badge) = self.check_badge(&Subject::Image(image.clone()))
         {
             return Some(badge);
         }
-        let badge = &self.images.get(image)?.judged.as_ref()?.badge;
-        Some((&badge.text, badge.tone))
+        let entry = self.images.get(image)?;
+        match &entry.judged {
+            Some(judged) => Some((&judged.badge.text, judged.badge.tone)),
+            None => entry.no_answer(),
+        }
     }
 
-    /// What the list says of a container.
+    /// What the list says of a container; `None` while nothing is known of its image.
     pub fn container_badge(&self, container: &Container) -> Option<(&str, Tone)> {
         if !self.checks.is_idle() {
             let own = self.check_badge(&Subject::Container(container.key));
@@ -476,8 +486,10 @@ impl Verdicts {
                 return Some(badge);
             }
         }
-        let badge = &self.containers.get(&container.key)?.judged.as_ref()?.badge;
-        Some((&badge.text, badge.tone))
+        match &self.containers.get(&container.key)?.judged {
+            Some(judged) => Some((&judged.badge.text, judged.badge.tone)),
+            None => self.images.get(&container.image_id)?.no_answer(),
+        }
     }
 
     fn check_badge(&self, subject: &Subject) -> Option<(&str, Tone)> {

@@ -304,12 +304,15 @@ fn back(state: &mut State, effects: &mut Vec<Effect>) {
         }
     } else if state.ui.focus == Focus::Details {
         state.ui.focus = Focus::List;
-    } else if state.ui.page == Page::Images {
+    } else if state.ui.page == Page::Images && !state.images.filter.is_empty() {
         state.images.filter.clear();
-    } else if !state.list.filter.is_empty() {
+    } else if state.ui.page == Page::Containers && !state.list.filter.is_empty() {
         state.list.filter.clear();
-    } else {
+    } else if state.ui.page == Page::Containers && !state.list.marks.is_empty() {
         state.list.marks.clear();
+    } else if state.verdict_visible() {
+        // The keys are the list's, and the tab says that this stops the check.
+        checks::stop_shown(state, effects);
     }
 }
 

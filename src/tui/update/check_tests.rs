@@ -104,6 +104,11 @@ fn images_in_use_are_asked_about_a_few_at_a_time_and_once() {
     for second in 403..410 {
         assert!(asked(&tell(&mut state, second)).is_empty(), "never again");
     }
+    assert_eq!(
+        badge(&state, 3),
+        "?",
+        "that there is no CUDA in it was not told"
+    );
     // But on the user's wish, and when the engine has been away.
     assert_eq!(asked(&type_keys(&mut state, "R", 411)).len(), 4);
     for image in &all {
@@ -269,6 +274,38 @@ fn read_only_starts_no_check_and_says_so() {
         text.contains("looking inside creates a container"),
         "{text}"
     );
+}
+
+#[test]
+fn what_killed_checks_left_is_swept_once_and_without_a_gpu_too() {
+    let mut state = blank(140, 40);
+    let swept = |effects: &[Effect]| effects.iter().filter(|e| **e == Effect::Sweep).count();
+    assert_eq!(
+        swept(&press(&mut state, Key::Down, 400)),
+        0,
+        "no engine yet"
+    );
+    state.world = night(140, 40).world;
+    state.world.gpus = None;
+    assert_eq!(swept(&press(&mut state, Key::Down, 401)), 1);
+    assert_eq!(swept(&press(&mut state, Key::Up, 402)), 0);
+}
+
+#[test]
+fn esc_in_the_list_clears_the_marks_and_then_stops_the_check_on_the_screen() {
+    let mut state = judged(140, 40);
+    select(&mut state, "notebook");
+    let effects = about_checks(type_keys(&mut state, "c", 402));
+    let [Effect::Check(subject)] = effects.as_slice() else {
+        panic!("{effects:?}");
+    };
+    press(&mut state, Key::Tab, 403);
+    type_keys(&mut state, " ", 403);
+    assert!(about_checks(press(&mut state, Key::Esc, 404)).is_empty());
+    assert!(state.list.marks.is_empty());
+    select(&mut state, "notebook");
+    let effects = about_checks(press(&mut state, Key::Esc, 405));
+    assert_eq!(effects, [Effect::CancelCheck(subject.clone())]);
 }
 
 #[test]

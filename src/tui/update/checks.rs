@@ -21,6 +21,9 @@ pub(super) fn know(state: &mut State, effects: &mut Vec<Effect>) {
     if !matches!(state.world.engine, EngineStatus::Up(_)) {
         return;
     }
+    if !std::mem::replace(&mut state.swept, true) {
+        effects.push(Effect::Sweep);
+    }
     let gpus = state
         .world
         .gpus

@@ -134,6 +134,7 @@ fn actions(state: &State) -> &'static [Action] {
             LogSave,
         ],
         (Page::Containers, Focus::Details, Tab::Processes) => &[KillProcess, Back],
+        (Page::Images, Focus::Details, Tab::Verdict) => &[Check, Copy, Zoom, Back],
         (_, Focus::Details, Tab::Verdict) => &[Check, Copy, Zoom, Back, CheckContainer],
         (_, Focus::Details, Tab::Env | Tab::Inspect) => &[Filter, ToggleSecrets, Copy, Zoom, Back],
         (Page::Gpus, Focus::List, _) => &[TabNext, AllProcesses, ReleaseGpus, FocusNext, Zoom],

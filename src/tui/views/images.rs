@@ -176,7 +176,8 @@ fn cell(state: &State, line: &ImageLine, head: &str, out: &mut String) -> Tone {
     match head {
         "CUDA" => {
             let badge = state.verdicts.image_badge(&image.id);
-            let (text, tone) = badge.unwrap_or((ABSENT, Tone::Dim));
+            // A dash would say that there is no CUDA in it.
+            let (text, tone) = badge.unwrap_or(("", Tone::Dim));
             out.push_str(text);
             return tone;
         }

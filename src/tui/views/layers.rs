@@ -434,9 +434,11 @@ fn help(state: &State, paint: &mut Paint<'_>, scroll: usize, regions: &mut Regio
     let lines = help_lines(state);
     let all = paint.area();
     let columns = (all.width / 60).clamp(1, 3);
+    // One column takes what room there is: it is the small screen's.
+    let wide = if columns == 1 { 74 } else { 58 };
     let area = open(
         paint,
-        (columns * 58).min(all.width.saturating_sub(6)),
+        (columns * wide).min(all.width.saturating_sub(6)),
         all.height.saturating_sub(4),
         "help",
         regions,
