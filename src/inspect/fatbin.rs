@@ -231,6 +231,10 @@ impl Container {
             let skip = usize::try_from(self.next - position).unwrap_or(usize::MAX);
             return (skip.min(piece.len()), None);
         }
+        // What is left must hold the header, however much of the file has come.
+        if self.filled == 0 && self.end - self.next < ENTRY_HEADER as u64 {
+            return (0, Some(false));
+        }
         let want = ENTRY_HEADER - self.filled;
         let take = want.min(piece.len());
         let (Some(to), Some(from)) = (
@@ -430,6 +434,13 @@ pub(crate) mod tests {
             let scanner = scan(&[lie, good.clone()].concat(), 64);
             assert_eq!(scanner.found().len(), 1);
             assert_eq!(scanner.broken().len(), 1);
+        }
+        // Too little is left for another header: the same however the bytes come.
+        let mut short = container(&[entry(2, 80, 0, (1, 7), 64, 8), vec![0; 8]]);
+        short.extend([0; 8]);
+        for piece in [8, 1 << 16] {
+            let scanner = scan(&short, piece);
+            assert_eq!((scanner.problem(), scanner.broken()), (None, &[0][..]));
         }
         let mut endless = MAGIC.to_vec();
         endless.extend([1, 0, 16, 0]);

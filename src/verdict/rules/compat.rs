@@ -7,7 +7,7 @@ use crate::verdict::effective::{
 use crate::verdict::facts::{Compat, HostGpu};
 use crate::verdict::finding::{Finding, Severity};
 use crate::verdict::need::{Carry, Need, carry};
-use crate::verdict::remedy::{driver_for, driver_upgrade};
+use crate::verdict::remedy::driver_upgrade;
 use crate::verdict::version::Version;
 
 use super::{Case, Findings};
@@ -176,15 +176,11 @@ fn carried(
             severity,
             case.needs.iter().max_by(|a, b| a.cuda.cmp(&b.cuda)),
         ) {
-            (Severity::Warning, Some(need)) if way_out.is_some() => finding
+            (Severity::Warning, Some(_)) if way_out.is_some() => finding
                 .because(
                     "the host's own library would carry this image by minor-version compatibility",
                 )
-                .try_these(way_out.unwrap_or_default())
-                .try_these(driver_for(
-                    &Version::from_pair(need.cuda.major(), need.cuda.minor()),
-                    case.host,
-                )),
+                .try_these(way_out.unwrap_or_default()),
             (Severity::Warning, Some(need)) => finding.try_these(driver_upgrade(
                 &need.cuda,
                 &case.capabilities(),
