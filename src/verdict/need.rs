@@ -255,7 +255,11 @@ fn own_needs(image: &ImageFacts, framework_decides: bool, needs: &mut Needs) {
         (Some((cuda, evidence)), _) => ("the program in the image", cuda, evidence),
         (None, Some(runtime)) => (
             "the CUDA runtime",
-            runtime.version.clone(),
+            // `12.6.77` is the library's build: its CUDA is 12.6.
+            match runtime.version.is_bare() {
+                true => runtime.version.clone(),
+                false => Version::from_pair(runtime.version.major(), runtime.version.minor()),
+            },
             runtime.evidence.clone(),
         ),
         (None, None) => match (&image.declared_cuda, own.first()) {
@@ -350,7 +354,7 @@ mod tests {
         let v = |t: &str| Version::parse(t).unwrap();
         for (file, declared, expected) in [
             ("12", Some("12.8.1"), "12.8.1"),
-            ("12.4.127", Some("12.8.1"), "12.4.127"),
+            ("12.4.127", Some("12.8.1"), "12.4"),
             ("12", Some("13.0.2"), "12"),
             ("12", None, "12"),
         ] {

@@ -227,7 +227,7 @@ fn read_only_looks_into_no_image() {
         "full",
     ]);
     assert_eq!(told.code, 3, "{} {}", told.out, told.err);
-    assert!(told.out.contains("--read-only"), "{}", told.out);
+    assert!(told.err.contains("--read-only"), "{}", told.err);
     let told = run(&["--demo", "--read-only", "check", "my-train:0.4"]);
     assert_eq!(told.code, 3, "{}", told.out);
     assert!(told.out.contains("configuration"), "{}", told.out);
@@ -302,7 +302,7 @@ fn on_a_real_engine_images_files_and_containers_are_checked_and_nothing_is_left(
     assert_eq!(json(&told)["images"][0]["verdict"], "no-cuda");
     let told = check("midwatch-test:absent", &[]);
     assert_eq!(told.code, 3);
-    assert!(told.out.contains("docker pull"), "{}", told.out);
+    assert!(told.err.contains("docker pull"), "{}", told.err);
     // Descendants count as well, and another test may be scanning one.
     let end = Instant::now() + Duration::from_secs(20);
     while scan_containers(&docker, "midwatch-test:busybox") > 0 {

@@ -141,7 +141,8 @@ async fn check(
         Some(named) => named,
         None => live.host(month),
     };
-    if host.no_gpu_runtime.is_none() && !host.hypothetical && host.driver.is_none() {
+    let unknown_host = !host.hypothetical && host.driver.is_none();
+    if host.no_gpu_runtime.is_none() && unknown_host && !args.matrix {
         complain(&live.no_driver());
     }
     let run = Run {
@@ -162,8 +163,14 @@ async fn check(
     let report = Report {
         host: run.host,
         entries,
+        host_matters: !(args.matrix && unknown_host),
         matrix: args.matrix.then(|| month.to_owned()),
     };
+    for entry in &report.entries {
+        if let Entry::Failed { problem, .. } = entry {
+            complain(problem);
+        }
+    }
     if args.json {
         print(&super::json::document(&json::document(&report))?)?;
     } else {

@@ -31,11 +31,8 @@ pub fn report(report: &Report) -> String {
                     );
                 }
             }
-            Entry::Failed { name, problem } => {
-                let told = problem.to_string();
-                let problem = told.strip_prefix(&format!("{name}: ")).unwrap_or(&told);
-                line(&mut out, 0, &format!("? {name}: {problem}"));
-            }
+            // Why stands on standard error, as every error does.
+            Entry::Failed { name, .. } => line(&mut out, 0, &format!("? {name}  cannot be told")),
         }
     }
     out

@@ -54,7 +54,7 @@ pub fn write(verdict: &Verdict, facts: &ImageFacts, out: &mut Paragraphs) {
     }
     for (name, value) in &facts.requirements.predicates {
         out.begin(LABEL, Tone::Dim, "requires")
-            .text(Tone::Text, &format!("{name}={value}"));
+            .text(Tone::Text, &requirement(name, value));
     }
     if let Some(platform) = &facts.platform {
         out.begin(LABEL, Tone::Dim, "platform")
@@ -64,6 +64,24 @@ pub fn write(verdict: &Verdict, facts: &ImageFacts, out: &mut Paragraphs) {
         out.begin(LABEL, Tone::Warn, "not read")
             .text(Tone::Text, gap);
     }
+}
+
+/// The first alternatives of a requirement: NVIDIA's own have dozens. The finding that fails names the one
+/// that decides; the Env tab has the whole.
+fn requirement(name: &str, value: &str) -> String {
+    const SHOWN: usize = 3;
+    let all: Vec<&str> = value.split(' ').filter(|g| !g.is_empty()).collect();
+    let mut text = format!(
+        "{name}={}",
+        all.get(..SHOWN.min(all.len())).unwrap_or(&[]).join(" ")
+    );
+    if all.len() > SHOWN {
+        put(
+            &mut text,
+            format_args!(" … or one of {} more", all.len() - SHOWN),
+        );
+    }
+    text
 }
 
 /// `declared 12.4.1 · runtime 12.4.127 · needs 12.4`.
