@@ -64,15 +64,17 @@ fn an_engine_killed_and_started_again_leaves_the_rows_with_their_age() {
     });
     println!("dockerd's death is on the screen after {took:?}");
     let both = |s: &vt100::Screen| row(s, "proof-made").is_some() && row(s, "proof-runs").is_some();
-    assert!(terminal.with_screen(both), "{}", terminal.text());
+    // The words may be there before the frame that holds them is whole.
+    terminal.wait("the rows, still there", both);
     let age = |s: &vt100::Screen| -> Option<u64> {
         let text = s.contents();
         let rest = text.split("as of ").nth(1)?;
         rest.split("s ago").next()?.parse().ok()
     };
     for least in [2, 3] {
-        terminal.wait("its age grows", |s| age(s).is_some_and(|now| now >= least));
-        assert!(terminal.with_screen(both), "{}", terminal.text());
+        terminal.wait("its age grows beside the rows", |s| {
+            age(s).is_some_and(|now| now >= least) && both(s)
+        });
     }
 
     own.again();
