@@ -17,6 +17,8 @@ pub struct Sources<'a> {
     pub toolkit: &'a Toolkit,
     /// Whether the engine's containers run on this machine.
     pub local: bool,
+    /// A container that was granted GPUs runs on this engine: it can give them, wherever its hook lies.
+    pub gives: bool,
     /// Today's month, `2026-11`.
     pub month: &'a str,
 }
@@ -53,7 +55,10 @@ pub fn facts(from: &Sources<'_>) -> HostFacts {
     host.toolkit = from.toolkit.version.as_deref().and_then(leading_version);
     host.require_disabled = from.toolkit.disable_require;
     host.compat_disabled = from.toolkit.compat_mode.as_deref() == Some("disabled");
-    host.no_gpu_runtime = from.engine.and_then(|e| no_gpu_runtime(e, from.toolkit));
+    host.no_gpu_runtime = from
+        .engine
+        .filter(|_| !from.gives)
+        .and_then(|e| no_gpu_runtime(e, from.toolkit));
     host
 }
 
@@ -245,6 +250,18 @@ mod tests {
         };
         assert!(no_gpu_runtime(&bare, &hook).is_none());
         assert!(no_gpu_runtime(&engine("28.2.2", "runc", false), &Toolkit::default()).is_none());
+        // A running container that was granted GPUs proves the contrary, wherever the hook lies.
+        for (gives, proven) in [(false, true), (true, false)] {
+            let host = facts(&Sources {
+                engine: Some(&bare),
+                gpus: None,
+                toolkit: &Toolkit::default(),
+                local: true,
+                gives,
+                month: "2026-11",
+            });
+            assert_eq!(host.no_gpu_runtime.is_some(), proven, "{gives}");
+        }
         let unasked = EngineInfo {
             runtimes: Vec::new(),
             ..bare
@@ -273,6 +290,7 @@ mod tests {
             gpus: None,
             toolkit: &toolkit,
             local: false,
+            gives: false,
             month: "2026-11",
         });
         assert_eq!(host.injection, Injection::Unknown);

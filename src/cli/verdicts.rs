@@ -34,6 +34,7 @@ pub(super) fn of(world: &World, watch: &Watch, all: bool, cache: &Cache) -> Verd
         gpus: world.gpus.as_ref(),
         toolkit: world.toolkit.as_ref().unwrap_or(&no_toolkit),
         local: world.judgeable(),
+        gives: world.gives_gpus(),
         month: &Stamp::now().wall.strftime("%Y-%m").to_string(),
     });
     let cards = world.gpus.as_ref().map_or(&[][..], |s| &s.gpus);

@@ -167,6 +167,17 @@ pub enum GpuGrant {
     Privileged,
 }
 
+impl GpuGrant {
+    /// Whether it is a request that an engine without NVIDIA's runtime refuses at the start. Device nodes, a
+    /// variable and privileges prove nothing of it.
+    pub fn needs_runtime(&self) -> bool {
+        matches!(
+            self,
+            Self::All | Self::Count(_) | Self::Devices(_) | Self::Cdi(_)
+        )
+    }
+}
+
 impl fmt::Display for GpuGrant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -9,8 +9,8 @@ use crate::host::Toolkit;
 use crate::join::{self, JoinInput, Joined};
 use crate::model::{
     Container, ContainerDetail, ContainerKey, ContainerState, ContainerUsage, DriverStatus,
-    EngineEvent, EngineNews, EngineStatus, GpuKey, GpuSnapshot, HostId, HostReport, Image,
-    ProcSnapshot, Stamp, UsageSnapshot, XidEvent,
+    EngineEvent, EngineNews, EngineStatus, GpuGrant, GpuKey, GpuSnapshot, HostId, HostReport,
+    Image, ProcSnapshot, Stamp, UsageSnapshot, XidEvent,
 };
 
 use super::charts::{ContainerChart, GpuChart};
@@ -403,6 +403,14 @@ impl World {
                     if !info.remote_by_nature
                         && !self.report.hostname.is_empty()
                         && info.host_name.as_deref() == Some(&*self.report.hostname)))
+    }
+
+    /// Whether a container that was granted GPUs runs: the engine can give them.
+    pub fn gives_gpus(&self) -> bool {
+        self.rows.values().any(|row| {
+            let grant = row.container.detail.as_ref().and_then(|d| d.grant.as_ref());
+            row.container.state.is_live() && grant.is_some_and(GpuGrant::needs_runtime)
+        })
     }
 
     /// Whether GPUs and containers may be joined: never for an engine that is not proven local.

@@ -6,7 +6,7 @@ use crate::check::host::{self, Sources};
 use crate::cli::args::GlobalArgs;
 use crate::cli::lists::DEMO_SEED;
 use crate::demo::DemoHost;
-use crate::engine::{Asked, Connected, Env, SourceConfig, connect, connect_simulated};
+use crate::engine::{Asked, Connected, Engine, Env, SourceConfig, connect, connect_simulated};
 use crate::gpu::{self, GpuConfig, GpuLanes};
 use crate::host::Toolkit;
 use crate::lanes::{Queue, Slot, Waker};
@@ -25,6 +25,7 @@ pub(super) struct Live {
     pub gpus: Option<GpuSnapshot>,
     toolkit: Toolkit,
     local: bool,
+    gives: bool,
 }
 
 impl Live {
@@ -92,13 +93,21 @@ impl Live {
         let local = info
             .as_ref()
             .is_none_or(|info| host::looks_local(info, &host_name(global)));
-        Ok(Self {
+        let mut live = Self {
             engine,
             info,
             gpus,
             toolkit,
             local,
-        })
+            gives: false,
+        };
+        // What looks like no way to give GPUs is held against what runs: its hook may lie elsewhere.
+        if live.host("").no_gpu_runtime.is_some()
+            && let Some(connected) = &live.engine
+        {
+            live.gives = gives(&connected.engine).await;
+        }
+        Ok(live)
     }
 
     /// The host that is here.
@@ -108,6 +117,7 @@ impl Live {
             gpus: self.gpus.as_ref(),
             toolkit: &self.toolkit,
             local: self.local,
+            gives: self.gives,
             month,
         })
     }
@@ -134,6 +144,19 @@ impl Live {
             },
         }
     }
+}
+
+/// Whether a container that was granted GPUs runs.
+async fn gives(engine: &Engine) -> bool {
+    for container in engine.list().await.unwrap_or_default() {
+        if container.state.is_live()
+            && let Ok(detail) = engine.inspect(container.key).await
+            && detail.grant.is_some_and(|grant| grant.needs_runtime())
+        {
+            return true;
+        }
+    }
+    false
 }
 
 fn nvml(global: &GlobalArgs) -> GpuConfig {

@@ -26,6 +26,7 @@ pub fn host_facts(world: &World, basis: &HostBasis) -> HostFacts {
         gpus: world.gpus.as_ref(),
         toolkit: basis.toolkit.as_ref().unwrap_or(&none),
         local: basis.local,
+        gives: basis.gives,
         month: &format!("{:04}-{:02}", basis.month.0, basis.month.1),
     });
     // While NVML is let go of, its last word stands.
@@ -55,6 +56,7 @@ pub struct HostBasis {
     month: (i16, i8),
     /// The engine is taken to run here; else nothing is known of the GPUs its containers get.
     local: bool,
+    gives: bool,
     engine: Option<EngineInfo>,
     toolkit: Option<Toolkit>,
 }
@@ -63,6 +65,7 @@ impl HostBasis {
     pub fn holds(&self, world: &World, month: (i16, i8)) -> bool {
         if self.month != month
             || self.local != world.judgeable()
+            || self.gives != world.gives_gpus()
             || self.engine.as_ref() != engine(world)
             || self.toolkit != world.toolkit
         {
@@ -96,6 +99,7 @@ impl HostBasis {
     pub fn renew(&mut self, world: &World, month: (i16, i8)) {
         self.month = month;
         self.local = world.judgeable();
+        self.gives = world.gives_gpus();
         self.engine = engine(world).cloned();
         self.toolkit.clone_from(&world.toolkit);
         self.gpus.clear();
