@@ -7,15 +7,19 @@
 // serde_json's `json!` recurses once a token: the simulated engine's inspect has many.
 #![recursion_limit = "512"]
 
+pub mod build;
 pub mod check;
 pub mod cli;
 pub mod demo;
 pub mod engine;
+pub mod failures;
 pub mod gpu;
 pub mod host;
 pub mod inspect;
 pub mod join;
 pub mod lanes;
+pub mod launch;
+pub mod launcher;
 pub mod logs;
 pub mod model;
 pub mod trace;

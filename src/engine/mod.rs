@@ -18,6 +18,7 @@ mod info;
 mod json;
 pub mod logs;
 mod problem;
+mod pull;
 mod sampler;
 mod scan;
 mod session;
@@ -32,6 +33,7 @@ mod upgrade;
 pub use docker::Docker;
 pub use endpoint::{Asked, Env};
 pub use error::EngineError;
+pub use pull::{LayerProgress, PullProgress};
 pub use scan::{EXPORT_IDLE, Export, ScanContainer};
 pub use source::{Connected, EngineHandle, EngineLanes, SourceConfig, connect, connect_simulated};
 

@@ -8,15 +8,30 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "tui", "check", "watch", "engine", "gpu", "host", "inspect", "demo", "join", "verdict",
-            "logs", "lanes", "model", "trace",
+            "tui", "launcher", "build", "check", "watch", "engine", "gpu", "host", "inspect",
+            "demo", "join", "verdict", "launch", "failures", "logs", "lanes", "model", "trace",
         ],
     ),
     (
         "tui",
         &[
-            "check", "watch", "engine", "gpu", "host", "inspect", "demo", "join", "verdict",
-            "logs", "lanes", "model", "trace",
+            "launcher", "build", "check", "watch", "engine", "gpu", "host", "inspect", "demo",
+            "join", "verdict", "launch", "failures", "logs", "lanes", "model", "trace",
+        ],
+    ),
+    // A launch from its check to its first seconds.
+    (
+        "launcher",
+        &[
+            "check", "watch", "engine", "gpu", "host", "inspect", "join", "verdict", "launch",
+            "failures", "lanes", "model", "trace",
+        ],
+    ),
+    // From a project folder to an image.
+    (
+        "build",
+        &[
+            "check", "engine", "host", "inspect", "verdict", "launch", "lanes", "model", "trace",
         ],
     ),
     (
@@ -44,6 +59,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("inspect", &["verdict", "lanes", "model", "trace"]),
     ("join", &["lanes", "model", "trace"]),
     ("verdict", &["model"]),
+    ("launch", &["join", "model"]),
+    ("failures", &["model"]),
     ("logs", &["lanes", "model", "trace"]),
     ("lanes", &["model", "trace"]),
     ("trace", &[]),

@@ -1,0 +1,13 @@
+//! What is to be launched, with one meaning in every form: the form on screen, a `docker run` line, the body
+//! of the engine's create call. Pure: what a launch takes from its surroundings (environment, home, working
+//! directory) is handed in as [`Surroundings`].
+
+pub mod gpus;
+pub mod spec;
+pub mod surroundings;
+
+pub use gpus::{GpuAsk, GpuRequest, Which};
+pub use spec::{
+    EnvVar, LaunchSpec, MountAsk, OtherFlag, PortAsk, PortRange, PullPolicy, Restart, Ulimit,
+};
+pub use surroundings::Surroundings;
