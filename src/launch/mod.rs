@@ -4,6 +4,7 @@
 
 pub mod free;
 pub mod gpus;
+pub mod grant;
 pub mod spec;
 pub mod surroundings;
 

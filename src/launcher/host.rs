@@ -6,7 +6,7 @@ use crate::check::host::{Sources, facts};
 use crate::gpu::{XidSeverity, explain as xid_explanation};
 use crate::host::Toolkit;
 use crate::model::{
-    EngineInfo, EngineStatus, Gpu, GpuKey, GpuSnapshot, ProcSnapshot, Stamp, XidEvent,
+    Container, EngineInfo, EngineStatus, Gpu, GpuKey, GpuSnapshot, ProcSnapshot, Stamp, XidEvent,
 };
 use crate::verdict::facts::HostFacts;
 use crate::watch::World;
@@ -29,6 +29,8 @@ pub struct HostNow {
     pub sick: HashMap<GpuKey, String>,
     /// The GPU processes as procfs tells them, for naming whose they are.
     pub procs: Option<ProcSnapshot>,
+    /// The engine's containers, with their details where inspect has told them.
+    pub containers: Vec<Container>,
     /// The container toolkit of this machine.
     pub toolkit: Toolkit,
     /// Whether the engine's containers run on this machine.
@@ -68,6 +70,11 @@ impl HostNow {
             sick: sick.collect(),
             gpus: world.gpus.clone(),
             procs: world.procs.clone(),
+            containers: world
+                .rows
+                .values()
+                .map(|row| row.container.clone())
+                .collect(),
             toolkit: world.toolkit.clone().unwrap_or_default(),
             local: world.judgeable(),
             gives: world.gives_gpus(),
