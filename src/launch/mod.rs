@@ -2,6 +2,7 @@
 //! of the engine's create call. Pure: what a launch takes from its surroundings (environment, home, working
 //! directory) is handed in as [`Surroundings`].
 
+pub mod field;
 pub mod free;
 pub mod gpus;
 pub mod grant;
