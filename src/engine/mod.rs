@@ -4,6 +4,7 @@
 //! one.
 
 pub mod attach;
+mod attached;
 mod chunked;
 mod coding;
 mod context;
@@ -31,6 +32,7 @@ pub mod transport;
 mod turns;
 mod upgrade;
 
+pub use attached::{Attached, Attaching};
 pub use create::{Created, Waiting};
 pub use docker::Docker;
 pub use endpoint::{Asked, Env};
