@@ -21,6 +21,7 @@ mod json;
 pub mod logs;
 mod problem;
 mod pull;
+pub mod registry;
 mod sampler;
 mod scan;
 mod session;
@@ -37,7 +38,7 @@ pub use create::{Created, Waiting};
 pub use docker::Docker;
 pub use endpoint::{Asked, Env};
 pub use error::EngineError;
-pub use pull::{LayerProgress, PullProgress};
+pub use pull::{LayerProgress, PullError, PullFault, PullProgress};
 pub use scan::{EXPORT_IDLE, Export, ScanContainer};
 pub use source::{Connected, EngineHandle, EngineLanes, SourceConfig, connect, connect_simulated};
 
