@@ -3,9 +3,11 @@
 //! directory) is handed in as [`Surroundings`].
 
 pub mod field;
+pub mod flags;
 pub mod gpus;
 pub mod spec;
 pub mod surroundings;
+pub mod words;
 
 pub use gpus::{GpuAsk, GpuRequest, Which};
 pub use spec::{
