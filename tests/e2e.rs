@@ -17,6 +17,8 @@ mod cli_commands;
 mod cli_lists;
 #[path = "e2e/cli_picture.rs"]
 mod cli_picture;
+#[path = "e2e/cli_run.rs"]
+mod cli_run;
 #[allow(
     dead_code,
     reason = "support code, not all of it is used in every test binary"

@@ -93,6 +93,17 @@ pub enum Command {
     },
     /// Tell whether images will run on this host, or on one that is named
     Check(CheckArgs),
+    /// Launch an image with docker run's flags, on the right GPUs (see `midwatch run --help`)
+    #[command(disable_help_flag = true)]
+    Run {
+        /// docker run's flags and midwatch's own, the image, its command
+        #[arg(
+            value_name = "FLAGS] IMAGE [COMMAND",
+            trailing_var_arg = true,
+            allow_hyphen_values = true
+        )]
+        words: Vec<String>,
+    },
     /// Explain a rule of the verdict
     Explain {
         /// Its code, as MW102

@@ -4,6 +4,7 @@
 //! who closes the other end early (`| head`) ends us quietly.
 
 pub mod args;
+mod bar;
 pub mod check;
 pub mod dashboard;
 pub mod explain;
@@ -14,6 +15,7 @@ mod json;
 pub mod lists;
 pub mod ps;
 pub mod ready;
+pub mod run;
 mod table;
 mod verdicts;
 
