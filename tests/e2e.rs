@@ -13,6 +13,8 @@
 mod cli_check;
 #[path = "e2e/cli_commands.rs"]
 mod cli_commands;
+#[path = "e2e/cli_init.rs"]
+mod cli_init;
 #[path = "e2e/cli_lists.rs"]
 mod cli_lists;
 #[path = "e2e/cli_picture.rs"]

@@ -1,6 +1,8 @@
 //! From a project folder to an image: the context with its `.dockerignore`, the engine's builder or
 //! `docker buildx`, and what the Dockerfile exposes.
 
+pub mod init;
+
 use std::path::PathBuf;
 
 use crate::launch::PortAsk;

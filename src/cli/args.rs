@@ -104,6 +104,8 @@ pub enum Command {
         )]
         words: Vec<String>,
     },
+    /// Write a Dockerfile and a .dockerignore for a project folder, for this host's driver and GPUs
+    Init(InitArgs),
     /// Explain a rule of the verdict
     Explain {
         /// Its code, as MW102
@@ -152,6 +154,37 @@ pub struct CheckArgs {
     /// Print one JSON document (schema midwatch/check/v1)
     #[arg(long)]
     pub json: bool,
+}
+
+/// What kind of project gets a Dockerfile, where, and for which host.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct InitArgs {
+    /// What kind of project it is
+    #[arg(value_enum)]
+    pub kind: InitKind,
+    /// Its folder
+    #[arg(default_value = ".", hide_default_value = true, value_hint = clap::ValueHint::DirPath)]
+    pub path: PathBuf,
+    /// Write for a host with this driver instead of this one
+    #[arg(long, value_name = "VERSION")]
+    pub driver: Option<String>,
+    /// Highest CUDA of that driver, where its version is newer than midwatch knows
+    #[arg(long, value_name = "X.Y")]
+    pub cuda: Option<String>,
+    /// A GPU of that host, by name or compute capability; may be given again: all are served
+    #[arg(long, value_name = "NAME|sm_NN")]
+    pub gpu: Vec<String>,
+}
+
+/// A kind of project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum InitKind {
+    /// A FastAPI application under uvicorn
+    Fastapi,
+    /// A Gradio application
+    Gradio,
+    /// A training
+    Train,
 }
 
 /// What to do with the configuration.
@@ -338,7 +371,7 @@ mod tests {
             Shell::PowerShell,
         ] {
             let script = String::from_utf8(completions(shell)).unwrap();
-            for word in ["ps", "gpus", "completions", "read-only"] {
+            for word in ["ps", "gpus", "init", "completions", "read-only"] {
                 assert!(script.contains(word), "{shell}: {word}");
             }
         }

@@ -11,6 +11,7 @@ pub mod explain;
 mod format;
 pub mod gather;
 pub mod gpus;
+pub mod init;
 mod json;
 pub mod lists;
 pub mod ps;

@@ -1,7 +1,7 @@
 //! `midwatch check`: will these images run here, or on the host that is named?
 
 mod json;
-mod live;
+pub(super) mod live;
 mod report;
 mod text;
 
@@ -102,20 +102,25 @@ fn named_host(args: &CheckArgs, month: &str) -> Result<Option<HostFacts>, Proble
         Mode::Legacy => Injection::Legacy,
         Mode::Cdi => Injection::Cdi,
     };
-    hypothetical::host(
-        args.driver.as_deref(),
-        args.cuda.as_deref(),
-        &args.gpu,
-        mode,
-        None,
-        month,
+    host_of(&args.driver, &args.cuda, &args.gpu, mode, month).map(Some)
+}
+
+/// The host that is named; a problem is one of usage.
+pub(super) fn host_of(
+    driver: &Option<String>,
+    cuda: &Option<String>,
+    gpus: &[String],
+    mode: Injection,
+    month: &str,
+) -> Result<HostFacts, Problem> {
+    hypothetical::host(driver.as_deref(), cuda.as_deref(), gpus, mode, None, month).map_err(
+        |error| Problem {
+            what: "wrong usage".to_owned(),
+            why: error.to_string(),
+            remedy: "`--gpu` takes a product's name (H100) or a compute capability (sm_90)"
+                .to_owned(),
+        },
     )
-    .map(Some)
-    .map_err(|error| Problem {
-        what: "wrong usage".to_owned(),
-        why: error.to_string(),
-        remedy: "`--gpu` takes a product's name (H100) or a compute capability (sm_90)".to_owned(),
-    })
 }
 
 /// What a run of the command holds.
