@@ -45,6 +45,8 @@ mod gpu_release;
 mod gpu_soak;
 #[path = "fakes/gpu_xid.rs"]
 mod gpu_xid;
+#[path = "fakes/launch_forms.rs"]
+mod launch_forms;
 #[path = "fakes/logs_faults.rs"]
 mod logs_faults;
 #[path = "engine/logs_rig.rs"]
