@@ -22,6 +22,8 @@ mod fake_engine;
 mod demo_engine;
 #[path = "fakes/demo_faults.rs"]
 mod demo_faults;
+#[path = "fakes/demo_launch.rs"]
+mod demo_launch;
 #[path = "fakes/engine_faults.rs"]
 mod engine_faults;
 #[path = "engine/engine_rig.rs"]
