@@ -12,6 +12,8 @@
 
 #[path = "engine/engine_docker.rs"]
 mod engine_docker;
+#[path = "engine/engine_launch.rs"]
+mod engine_launch;
 #[path = "engine/engine_life.rs"]
 mod engine_life;
 #[path = "engine/engine_rig.rs"]

@@ -8,6 +8,7 @@ mod chunked;
 mod coding;
 mod context;
 mod convert;
+mod create;
 mod docker;
 pub mod endpoint;
 mod error;
@@ -30,6 +31,7 @@ pub mod transport;
 mod turns;
 mod upgrade;
 
+pub use create::{Created, Waiting};
 pub use docker::Docker;
 pub use endpoint::{Asked, Env};
 pub use error::EngineError;
@@ -134,7 +136,7 @@ impl Engine {
     /// Removes a container that was made for a scan, with its volumes. One that is gone already is fine.
     pub async fn remove_scan_container(&self, key: ContainerKey) -> Result<(), EngineError> {
         match self {
-            Self::Docker(docker) => docker.remove_scan_container(key).await,
+            Self::Docker(docker) => docker.remove_with_volumes(key).await,
         }
     }
 

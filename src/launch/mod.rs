@@ -3,7 +3,9 @@
 //! directory) is handed in as [`Surroundings`].
 
 pub mod field;
+pub mod free;
 pub mod gpus;
+pub mod grant;
 pub mod spec;
 pub mod surroundings;
 
