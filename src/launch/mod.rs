@@ -4,10 +4,12 @@
 
 pub mod field;
 pub mod free;
+pub mod flags;
 pub mod gpus;
 pub mod grant;
 pub mod spec;
 pub mod surroundings;
+pub mod words;
 
 pub use gpus::{GpuAsk, GpuRequest, Which};
 pub use spec::{
