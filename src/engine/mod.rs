@@ -4,6 +4,7 @@
 //! one.
 
 pub mod attach;
+mod attached;
 mod chunked;
 mod coding;
 mod context;
@@ -20,6 +21,7 @@ mod json;
 pub mod logs;
 mod problem;
 mod pull;
+pub mod registry;
 mod sampler;
 mod scan;
 mod session;
@@ -31,11 +33,12 @@ pub mod transport;
 mod turns;
 mod upgrade;
 
+pub use attached::{Attached, Attaching};
 pub use create::{Created, Waiting};
 pub use docker::Docker;
 pub use endpoint::{Asked, Env};
 pub use error::EngineError;
-pub use pull::{LayerProgress, PullProgress};
+pub use pull::{LayerProgress, PullError, PullFault, PullProgress};
 pub use scan::{EXPORT_IDLE, Export, ScanContainer};
 pub use source::{Connected, EngineHandle, EngineLanes, SourceConfig, connect, connect_simulated};
 

@@ -5,6 +5,7 @@
 pub mod field;
 pub mod free;
 pub mod flags;
+pub mod free;
 pub mod gpus;
 pub mod grant;
 pub mod spec;

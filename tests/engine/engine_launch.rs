@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use midwatch::engine::exec::TerminalSize;
 use midwatch::engine::transport::{Address, Transport};
-use midwatch::engine::{Created, Docker, Engine, EngineError};
+use midwatch::engine::{Attaching, Created, Docker, Engine, EngineError};
 use midwatch::model::HostId;
 
 use crate::engine_rig::{PATIENCE, docker, socket, try_docker};
@@ -213,5 +213,163 @@ fn who_stops_waiting_for_a_container_leaves_none_behind() {
             assert!(begun.elapsed() < PATIENCE, "one is left");
             tokio::task::yield_now().await;
         }
+    });
+}
+
+/// A made container, attached to, started, pumped to its end: what came out of both outputs, and its status.
+async fn foreground(
+    engine: &Engine,
+    asked: &Value,
+    what: Attaching,
+    stdin: impl tokio::io::AsyncRead + Unpin,
+) -> (Vec<u8>, Vec<u8>, i64) {
+    let made = engine.create(asked, None, None).await.unwrap();
+    let attached = engine.attach(made.key, what).await.unwrap();
+    let waiting = engine.wait_begin(made.key, false).await.unwrap();
+    engine.start(made.key).await.unwrap();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let pumped = tokio::time::timeout(PATIENCE * 3, attached.pump(stdin, &mut out, &mut err)).await;
+    pumped.unwrap().unwrap();
+    let status = tokio::time::timeout(PATIENCE, waiting.exit()).await;
+    engine.remove_created(made.key).await.unwrap();
+    (out, err, status.unwrap().unwrap())
+}
+
+const OUTPUTS: Attaching = Attaching {
+    stdin: false,
+    stdout: true,
+    stderr: true,
+    tty: false,
+};
+const ALL: Attaching = Attaching {
+    stdin: true,
+    ..OUTPUTS
+};
+
+/// A body whose input is open, and ends with who is attached.
+fn typed(command: &[&str]) -> Value {
+    let mut asked = body(command);
+    for name in [
+        "OpenStdin",
+        "StdinOnce",
+        "AttachStdin",
+        "AttachStdout",
+        "AttachStderr",
+    ] {
+        asked[name] = true.into();
+    }
+    asked
+}
+
+#[test]
+fn both_outputs_come_whole_and_the_end_of_the_input_is_passed_on() {
+    let Some(socket) = socket() else { return };
+    let engine = engine(&socket);
+    block(async {
+        let script = "echo out; echo err >&2; printf 'no end'; exit 9";
+        let got = foreground(
+            &engine,
+            &body(&["sh", "-c", script]),
+            OUTPUTS,
+            tokio::io::empty(),
+        )
+        .await;
+        assert_eq!(got, (b"out\nno end".to_vec(), b"err\n".to_vec(), 9));
+
+        // 10 MB there and back: `cat` ends at the end of its input alone.
+        let much: Vec<u8> = (0..10_000_000u32).map(|n| (n % 251) as u8).collect();
+        let (out, err, status) = foreground(&engine, &typed(&["cat"]), ALL, &*much).await;
+        assert!(out == much, "{} bytes came back", out.len());
+        assert_eq!((err.len(), status), (0, 0));
+
+        // What the container writes behind the end of its input counts.
+        let script = "cat >/dev/null; echo done; echo late >&2; exit 3";
+        let got = foreground(
+            &engine,
+            &typed(&["sh", "-c", script]),
+            ALL,
+            &b"some\nlines\n"[..],
+        )
+        .await;
+        assert_eq!(got, (b"done\n".to_vec(), b"late\n".to_vec(), 3));
+    });
+}
+
+#[test]
+fn a_container_with_a_terminal_is_raw() {
+    let Some(socket) = socket() else { return };
+    let engine = engine(&socket);
+    block(async {
+        let mut asked = typed(&[
+            "sh",
+            "-c",
+            "read line; echo \"got $line\"; echo e >&2; exit 5",
+        ]);
+        asked["Tty"] = true.into();
+        let (mut keys, far) = tokio::io::duplex(64);
+        // Its end is not the input's: a terminal's end is a key.
+        tokio::io::AsyncWriteExt::write_all(&mut keys, b"words\r")
+            .await
+            .unwrap();
+        let what = Attaching { tty: true, ..ALL };
+        let (out, err, status) = foreground(&engine, &asked, what, far).await;
+        drop(keys);
+        let out = String::from_utf8(out).unwrap();
+        assert_eq!(out, "words\r\ngot words\r\ne\r\n");
+        assert_eq!((err.len(), status), (0, 5));
+    });
+}
+
+#[test]
+fn an_output_that_is_gone_stops_no_container() {
+    let Some(socket) = socket() else { return };
+    let engine = engine(&socket);
+    block(async {
+        // 40 MB, more than is held for a slow reader.
+        let script = "dd if=/dev/zero bs=65536 count=640 2>/dev/null; echo end >&2";
+        let made = engine
+            .create(&body(&["sh", "-c", script]), None, None)
+            .await
+            .unwrap();
+        let attached = engine.attach(made.key, OUTPUTS).await.unwrap();
+        let waiting = engine.wait_begin(made.key, false).await.unwrap();
+        engine.start(made.key).await.unwrap();
+        let (out, closed) = tokio::io::duplex(1024);
+        drop(closed);
+        let mut err = Vec::new();
+        let pumping = attached.pump(tokio::io::empty(), out, &mut err);
+        let pumped = tokio::time::timeout(PATIENCE * 2, pumping).await;
+        pumped.unwrap().unwrap();
+        assert_eq!(err, b"end\n");
+        assert_eq!(waiting.exit().await, Ok(0));
+        engine.remove_created(made.key).await.unwrap();
+
+        // A reader that is slow gets everything all the same.
+        let made = engine
+            .create(&body(&["sh", "-c", script]), None, None)
+            .await
+            .unwrap();
+        let attached = engine.attach(made.key, OUTPUTS).await.unwrap();
+        engine.start(made.key).await.unwrap();
+        let (out, mut slow) = tokio::io::duplex(1024);
+        let reading = async {
+            let mut buffer = vec![0; 4096];
+            let mut count = 0;
+            loop {
+                match tokio::io::AsyncReadExt::read(&mut slow, &mut buffer)
+                    .await
+                    .unwrap()
+                {
+                    0 => return count,
+                    read => count += read,
+                }
+            }
+        };
+        let pumping = attached.pump(tokio::io::empty(), out, tokio::io::sink());
+        let both = async { tokio::join!(pumping, reading) };
+        let (pumped, count) = tokio::time::timeout(PATIENCE * 3, both).await.unwrap();
+        pumped.unwrap();
+        assert_eq!(count, 640 * 65536);
+        engine.remove_created(made.key).await.unwrap();
     });
 }
