@@ -3,8 +3,8 @@
 //! directory) is handed in as [`Surroundings`].
 
 pub mod body;
+pub mod defaults;
 pub mod field;
-pub mod free;
 pub mod flags;
 pub mod free;
 pub mod gpus;
