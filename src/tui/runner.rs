@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::hash::Hash;
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -15,11 +16,13 @@ use tokio::runtime::Handle;
 use super::effect::{Effect, Outcome};
 use super::preferences::Preferences;
 use crate::check::{Cancel, Progress, Subject};
-use crate::engine::Engine;
+use crate::engine::{Engine, PullProgress};
 use crate::inspect::Known;
 use crate::lanes::Queue;
+use crate::launch::LaunchSpec;
+use crate::launcher::{HostNow, LaunchFault, Launched, Plan, Stage};
 use crate::logs::LogCommand;
-use crate::model::{ContainerCommand, ContainerKey, EngineNews, ImageId, ProcKey, Signal};
+use crate::model::{ContainerCommand, ContainerKey, EngineNews, ImageId, Problem, ProcKey, Signal};
 
 /// A shell in a container, from the engine.
 pub struct ShellStream {
@@ -34,6 +37,17 @@ pub struct ShellStream {
 impl std::fmt::Debug for ShellStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("ShellStream")
+    }
+}
+
+/// What a backend without launches says of them.
+const NO_LAUNCHES: &str = "nothing can be launched here";
+
+fn no_launches(what: String) -> Problem {
+    Problem {
+        what,
+        why: NO_LAUNCHES.to_owned(),
+        remedy: String::new(),
     }
 }
 
@@ -73,6 +87,45 @@ pub trait Backend: Send + Sync + 'static {
         progress: Box<dyn Fn(Progress) + Send + Sync>,
         cancel: Cancel,
     ) -> BoxFuture<'static, Result<Arc<Known>, String>>;
+    /// What a launch would do. Changes nothing.
+    fn plan(&self, spec: LaunchSpec, host: HostNow) -> BoxFuture<'static, Result<Plan, String>> {
+        let _ = (spec, host);
+        Box::pin(std::future::ready(Err(NO_LAUNCHES.to_owned())))
+    }
+    /// Fetches an image. Tells its progress a few times a second at most, and ends soon after `cancel` says
+    /// so, with nothing half made left.
+    fn pull(
+        &self,
+        reference: String,
+        platform: Option<String>,
+        told: Box<dyn Fn(PullProgress) + Send + Sync>,
+        cancel: Cancel,
+    ) -> BoxFuture<'static, Result<(), Problem>> {
+        let _ = (told, cancel, platform);
+        Box::pin(std::future::ready(Err(no_launches(reference))))
+    }
+    /// Makes and starts a container; one that does not start is removed again.
+    fn launch(
+        &self,
+        plan: Plan,
+        host: HostNow,
+        force: bool,
+        told: Box<dyn Fn(Stage) + Send + Sync>,
+        cancel: Cancel,
+    ) -> BoxFuture<'static, Result<Launched, LaunchFault>> {
+        let _ = (host, force, told, cancel);
+        let problem = no_launches(plan.spec.image);
+        Box::pin(std::future::ready(Err(LaunchFault { problem, exit: 125 })))
+    }
+    /// Why a container ended that was just launched: a title, and lines to read.
+    fn explain_end(
+        &self,
+        key: ContainerKey,
+        name: String,
+    ) -> BoxFuture<'static, (String, Vec<String>)> {
+        let _ = key;
+        Box::pin(std::future::ready((format!("{name} ended"), Vec::new())))
+    }
     /// Opens a shell (`bash`, else `sh`) in the container, with a terminal of this size.
     fn open_shell(
         &self,
@@ -87,25 +140,71 @@ pub struct Runner<B> {
     backend: Arc<B>,
     runtime: Handle,
     outcomes: Queue<Outcome>,
-    read_only: bool,
-    preferences: PathBuf,
-    checks: Arc<Running>,
+    pub(super) read_only: bool,
+    pub(super) preferences: PathBuf,
+    checks: Arc<Running<Subject>>,
+    pub(super) launches: Arc<Running<u64>>,
 }
 
-/// The checks that run.
-#[derive(Debug, Default)]
-struct Running {
-    checks: Mutex<HashMap<Subject, Cancel>>,
+/// What runs and can be stopped.
+#[derive(Debug)]
+pub(super) struct Running<K> {
+    tasks: Mutex<HashMap<K, Cancel>>,
     ended: Condvar,
 }
 
-impl Running {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Subject, Cancel>> {
-        self.checks.lock().unwrap_or_else(PoisonError::into_inner)
+impl<K> Default for Running<K> {
+    fn default() -> Self {
+        Self {
+            tasks: Mutex::default(),
+            ended: Condvar::new(),
+        }
     }
 }
 
-const READ_ONLY: &str = "refused: midwatch runs with --read-only";
+impl<K: Eq + Hash> Running<K> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, Cancel>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One begins; `None` where it runs already: its end is on the way.
+    pub(super) fn begin(&self, key: K) -> Option<Cancel> {
+        let cancel = Cancel::default();
+        match self.lock().entry(key) {
+            Entry::Occupied(_) => return None,
+            Entry::Vacant(place) => place.insert(cancel.clone()),
+        };
+        Some(cancel)
+    }
+
+    /// One is asked to stop.
+    pub(super) fn cancel(&self, key: &K) {
+        if let Some(cancel) = self.lock().get(key) {
+            cancel.cancel();
+        }
+    }
+
+    /// One ended.
+    pub(super) fn end(&self, key: &K) {
+        self.lock().remove(key);
+        self.ended.notify_all();
+    }
+
+    /// Stops all and waits, `within` at most; whether all of them ended.
+    pub(super) fn end_all(&self, within: Duration) -> bool {
+        let running = self.lock();
+        for cancel in running.values() {
+            cancel.cancel();
+        }
+        let waited = self
+            .ended
+            .wait_timeout_while(running, within, |tasks| !tasks.is_empty());
+        let (running, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        running.is_empty()
+    }
+}
+
+pub(super) const READ_ONLY: &str = "refused: midwatch runs with --read-only";
 const AWAY: &str = "the engine is not connected";
 
 impl<B: Backend> Runner<B> {
@@ -124,6 +223,7 @@ impl<B: Backend> Runner<B> {
             read_only,
             preferences,
             checks: Arc::default(),
+            launches: Arc::default(),
         }
     }
 
@@ -165,11 +265,15 @@ impl<B: Backend> Runner<B> {
             }
             Effect::Know(images) => images.into_iter().for_each(|image| self.know(image)),
             Effect::Check(subject) => self.check(subject),
-            Effect::CancelCheck(subject) => {
-                if let Some(cancel) = self.checks.lock().get(&subject) {
-                    cancel.cancel();
-                }
-            }
+            Effect::CancelCheck(subject) => self.checks.cancel(&subject),
+            launch @ (Effect::PlanLaunch { .. }
+            | Effect::Pull { .. }
+            | Effect::Launch { .. }
+            | Effect::CancelLaunch(_)
+            | Effect::ExplainEnd { .. }
+            | Effect::CompletePath { .. }
+            | Effect::MakeFolder(_)
+            | Effect::KeepLaunch(_)) => self.launches(launch),
             Effect::Log(command) => self.backend.log(command),
             Effect::SaveFile { path, text } => {
                 self.blocking(move || Outcome::Saved(save_new(&path, text.as_bytes())));
@@ -191,7 +295,7 @@ impl<B: Backend> Runner<B> {
         None
     }
 
-    fn blocking(&self, work: impl FnOnce() -> Outcome + Send + 'static) {
+    pub(super) fn blocking(&self, work: impl FnOnce() -> Outcome + Send + 'static) {
         let outcomes = self.outcomes.clone();
         self.runtime.spawn_blocking(move || {
             outcomes.push(work());
@@ -276,11 +380,8 @@ impl<B: Backend> Runner<B> {
             outcomes.push(Outcome::Checked { subject, result });
             return;
         }
-        let cancel = Cancel::default();
-        match self.checks.lock().entry(subject.clone()) {
-            // Its end is on the way.
-            Entry::Occupied(_) => return,
-            Entry::Vacant(place) => place.insert(cancel.clone()),
+        let Some(cancel) = self.checks.begin(subject.clone()) else {
+            return;
         };
         let progress = {
             let (outcomes, subject) = (outcomes.clone(), subject.clone());
@@ -293,8 +394,7 @@ impl<B: Backend> Runner<B> {
         let checks = Arc::clone(&self.checks);
         self.runtime.spawn(async move {
             let result = check.await;
-            checks.lock().remove(&subject);
-            checks.ended.notify_all();
+            checks.end(&subject);
             outcomes.push(Outcome::Checked { subject, result });
         });
     }
@@ -302,16 +402,7 @@ impl<B: Backend> Runner<B> {
     /// Stops every check and waits, `within` at most, until what they made on the engine is gone. For the
     /// end of the program; whether all of them ended.
     pub fn end_checks(&self, within: Duration) -> bool {
-        let running = self.checks.lock();
-        for cancel in running.values() {
-            cancel.cancel();
-        }
-        let waited = self
-            .checks
-            .ended
-            .wait_timeout_while(running, within, |checks| !checks.is_empty());
-        let (running, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        running.is_empty()
+        self.checks.end_all(within)
     }
 
     fn fetch_images(&self) {
@@ -357,8 +448,13 @@ fn save_new(path: &Path, bytes: &[u8]) -> Result<PathBuf, String> {
 /// Writes the preferences beside their file and puts them in its place, so that a full disk or a crash
 /// leaves the old ones.
 fn save_preferences(path: &Path, preferences: &Preferences) -> Result<PathBuf, String> {
+    let text = toml::to_string(preferences).map_err(|e| format!("{}: {e}", path.display()))?;
+    replace_file(path, &text)
+}
+
+/// Writes a file of ours anew, for its owner's eyes only.
+pub(super) fn replace_file(path: &Path, text: &str) -> Result<PathBuf, String> {
     let why = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let text = toml::to_string(preferences).map_err(|e| why(&e))?;
     if let Some(folder) = path.parent() {
         std::fs::DirBuilder::new()
             .recursive(true)
@@ -367,7 +463,17 @@ fn save_preferences(path: &Path, preferences: &Preferences) -> Result<PathBuf, S
             .map_err(|e| why(&e))?;
     }
     let beside = path.with_extension(format!("{}.new", std::process::id()));
-    let written = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path));
+    let write = || {
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&beside)?;
+        file.write_all(text.as_bytes())?;
+        std::fs::rename(&beside, path)
+    };
+    let written = write();
     if let Err(error) = written {
         let _ = std::fs::remove_file(&beside);
         return Err(why(&error));
@@ -421,6 +527,24 @@ mod tests {
                     tokio::task::yield_now().await;
                 }
                 Err("cancelled".to_owned())
+            })
+        }
+        fn pull(
+            &self,
+            reference: String,
+            _platform: Option<String>,
+            told: Box<dyn Fn(PullProgress) + Send + Sync>,
+            cancel: Cancel,
+        ) -> BoxFuture<'static, Result<(), Problem>> {
+            Box::pin(async move {
+                told(PullProgress::default());
+                while !cancel.is_cancelled() {
+                    tokio::task::yield_now().await;
+                }
+                Err(Problem {
+                    what: reference,
+                    ..Problem::default()
+                })
             })
         }
         fn open_shell(
@@ -494,6 +618,59 @@ mod tests {
             },
         ];
         assert_eq!(all, expected);
+    }
+
+    #[test]
+    fn a_pull_tells_its_progress_runs_once_and_can_be_stopped() {
+        let pull = || Effect::Pull {
+            id: 7,
+            reference: "a:1".into(),
+            platform: None,
+        };
+        let story = |runner: &Runner<Endless>| {
+            runner.execute(pull());
+            runner.execute(pull());
+            runner.execute(Effect::CancelLaunch(8));
+            runner.execute(Effect::CancelLaunch(7));
+        };
+        let all = outcomes(false, story, |all| all.len() >= 2);
+        let progress = PullProgress::default();
+        let problem = Problem {
+            what: "a:1".into(),
+            ..Problem::default()
+        };
+        let expected = [
+            Outcome::LaunchStage {
+                id: 7,
+                stage: Stage::Pulling(progress),
+            },
+            Outcome::Pulled {
+                id: 7,
+                result: Err(problem),
+            },
+        ];
+        assert_eq!(all, expected);
+        let story = |runner: &Runner<Endless>| {
+            runner.execute(pull());
+            assert!(runner.end_launches(Duration::from_secs(20)));
+        };
+        outcomes(false, story, |all| all.len() >= 2);
+        let refused = outcomes(
+            true,
+            |runner| {
+                runner.execute(pull());
+            },
+            |all| !all.is_empty(),
+        );
+        let [
+            Outcome::Pulled {
+                result: Err(why), ..
+            },
+        ] = refused.as_slice()
+        else {
+            panic!("{refused:?}");
+        };
+        assert!(why.to_string().contains("--read-only"), "{why}");
     }
 
     #[test]

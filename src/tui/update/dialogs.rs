@@ -4,6 +4,7 @@ use super::commands;
 use crate::model::ContainerCommand;
 use crate::tui::Action;
 use crate::tui::effect::Effect;
+use crate::tui::form::{act, flow, open};
 use crate::tui::keymap::KeyPress;
 use crate::tui::state::layers::{Ask, Confirm, Layer, Prompt, PromptKind};
 use crate::tui::state::{Page, State};
@@ -29,9 +30,17 @@ pub(super) fn on_key(
         Some(Layer::Menu(_)) => menu(state, action, effects),
         Some(Layer::Columns(_)) => columns(state, action),
         Some(Layer::Help { .. }) => help(state, action),
+        // A start goes on: its keys are those of dialogs.
+        Some(Layer::Form(_)) => act::on_key(state, key, action, effects),
+        Some(Layer::Launches { .. }) => open::on_list_key(state, key, action, effects),
         Some(Layer::Message { .. }) => {
             if matches!(action, Some(Action::Enter | Action::Back)) {
                 state.ui.layers.pop();
+            } else if let (Some(by), Some(Layer::Message { lines, scroll, .. })) =
+                (action.and_then(step), state.ui.layers.last_mut())
+            {
+                let most = lines.len().saturating_sub(1);
+                *scroll = scroll.saturating_add_signed(by).min(most);
             }
         }
         None => {}
@@ -39,7 +48,7 @@ pub(super) fn on_key(
 }
 
 /// How far a moving action moves.
-fn step(action: Action) -> Option<isize> {
+pub(crate) fn step(action: Action) -> Option<isize> {
     Some(match action {
         Action::Up | Action::FocusPrevious => -1,
         Action::Down | Action::FocusNext => 1,
@@ -152,6 +161,7 @@ fn scroll(confirm: &mut Confirm, by: isize) {
     let count = match &confirm.ask {
         Ask::Containers { targets, .. } => targets.len(),
         Ask::Process { .. } => 0,
+        Ask::Launch { lines, .. } => lines.len(),
     };
     confirm.scroll = confirm
         .scroll
@@ -187,6 +197,7 @@ fn answer(state: &mut State, effects: &mut Vec<Effect>) {
         Ask::Process {
             process, signal, ..
         } => commands::signal(process, signal, effects),
+        Ask::Launch { force, .. } => flow::allow(state, force, effects),
     }
 }
 
@@ -263,6 +274,13 @@ fn accept(state: &mut State, effects: &mut Vec<Effect>) {
     let text = prompt.input.value().trim().to_owned();
     match &prompt.kind {
         PromptKind::Filter | PromptKind::Search => {}
+        PromptKind::Preset { .. } if text.is_empty() || text.chars().count() > 60 => {
+            refuse(state, prompt, "a name of 1 to 60 characters");
+        }
+        PromptKind::Preset { line, left_out } => {
+            let (line, left_out) = (line.clone(), left_out.clone());
+            open::preset(state, &text, line, &left_out, effects);
+        }
         PromptKind::Rename(key) => {
             let key = *key;
             if let Some(fault) = name_fault(&text) {
