@@ -7,7 +7,7 @@ use crate::check::{Progress, Subject};
 use crate::inspect::Known;
 use crate::launch::LaunchSpec;
 use crate::launcher::{HostNow, LaunchFault, Launched, Plan, Stage};
-use crate::model::{ContainerCommand, ContainerKey, ImageId, Problem, ProcKey, Signal};
+use crate::model::{ContainerCommand, ContainerKey, EngineInfo, ImageId, Problem, ProcKey, Signal};
 use crate::tui::state::launches::{Keep, Launches};
 
 /// Something to be done outside the UI thread (or to the terminal itself), asked by `update`.
@@ -60,6 +60,8 @@ pub enum Effect {
         reference: String,
         /// `linux/amd64`, where one was named.
         platform: Option<String>,
+        /// The engine that fetches it.
+        engine: Box<EngineInfo>,
     },
     /// Make and start a container.
     Launch {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::launch::LaunchSpec;
 use crate::launcher::{HostNow, LaunchFault, Plan, Stage};
-use crate::model::{ContainerKey, Problem};
+use crate::model::{ContainerKey, EngineInfo, Problem};
 
 use super::effect::{Effect, Outcome};
 use super::form::complete;
@@ -60,7 +60,8 @@ impl<B: Backend> Runner<B> {
                 id,
                 reference,
                 platform,
-            } => self.pull(id, reference, platform),
+                engine,
+            } => self.pull(id, reference, platform, *engine),
             Effect::Launch {
                 id,
                 plan,
@@ -101,7 +102,7 @@ impl<B: Backend> Runner<B> {
         });
     }
 
-    fn pull(&self, id: u64, reference: String, platform: Option<String>) {
+    fn pull(&self, id: u64, reference: String, platform: Option<String>, engine: EngineInfo) {
         let outcomes = self.outcomes().clone();
         if self.read_only {
             let result = Err(read_only("an image would be pulled"));
@@ -118,7 +119,9 @@ impl<B: Backend> Runner<B> {
                 outcomes.push(Outcome::LaunchStage { id, stage });
             })
         };
-        let pull = self.backend().pull(reference, platform, told, cancel);
+        let pull = self
+            .backend()
+            .pull(reference, platform, engine, told, cancel);
         let launches = Arc::clone(&self.launches);
         self.runtime().spawn(async move {
             let result = pull.await;
@@ -157,7 +160,9 @@ impl<B: Backend> Runner<B> {
         let outcomes = self.outcomes().clone();
         let explained = self.backend().explain_end(key, name.clone());
         self.runtime().spawn(async move {
-            let (title, lines) = explained.await;
+            let Some((title, lines)) = explained.await else {
+                return;
+            };
             outcomes.push(Outcome::EndExplained {
                 key,
                 name,

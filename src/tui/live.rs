@@ -1,6 +1,6 @@
 //! The dashboard's services: the sources behind [`Watch`], the log service, shells.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
@@ -10,14 +10,19 @@ use super::event::Event;
 use super::run::Feed;
 use super::runner::{Backend, ShellStream};
 use crate::check::{self, Cancel, Progress, Subject, Told};
-use crate::engine::Engine;
 use crate::engine::exec::{Exec, TerminalSize};
 use crate::engine::logs::{LogService, LogSetup};
+use crate::engine::{Engine, EngineError, Env, PullProgress};
 use crate::inspect::Known;
 use crate::inspect::cache::Cache;
 use crate::lanes::Waker;
+use crate::launch::{LaunchSpec, Surroundings};
+use crate::launcher::{self, FetchError, HostNow, LaunchFault, Launched, Plan, Stage, Start};
 use crate::logs::{LogCommand, LogLane};
-use crate::model::{ContainerKey, EngineNews, ImageId, ProcKey, Signal, Stamp};
+use crate::model::text::clean;
+use crate::model::{
+    ContainerKey, EngineInfo, EngineNews, ImageId, Problem, ProcKey, Signal, Stamp,
+};
 use crate::trace::{Kind, Trace};
 use crate::watch::{Changes, Control, Watch, World};
 
@@ -29,6 +34,7 @@ pub struct Services {
     control: Control,
     logs: LogService,
     cache: Cache,
+    around: Surroundings,
     term: String,
 }
 
@@ -60,6 +66,7 @@ impl Services {
             control,
             logs,
             cache,
+            around: Surroundings::of_process(),
             term: std::env::var("TERM").unwrap_or_else(|_| "xterm".to_owned()),
         };
         (services, LiveFeed { watch, lane, trace })
@@ -136,6 +143,104 @@ impl Backend for Services {
             let told: Told = Arc::from(progress);
             let known = check::whole(&engine, &cache, &subject, told, &cancel).await;
             known.map(Arc::new).map_err(|error| error.to_string())
+        }
+        .boxed()
+    }
+
+    fn plan(&self, spec: LaunchSpec, host: HostNow) -> BoxFuture<'static, Result<Plan, String>> {
+        let (engine, cache) = (self.control.engine(), self.cache.clone());
+        let around = self.around.clone();
+        async move {
+            let engine = engine.ok_or(AWAY)?;
+            let plan = launcher::plan(&engine, &cache, &host, &around, &spec).await;
+            plan.map_err(|problem| problem.to_string())
+        }
+        .boxed()
+    }
+
+    fn pull(
+        &self,
+        reference: String,
+        platform: Option<String>,
+        info: EngineInfo,
+        told: Box<dyn Fn(PullProgress) + Send + Sync>,
+        cancel: Cancel,
+    ) -> BoxFuture<'static, Result<(), Problem>> {
+        let engine = self.control.engine();
+        async move {
+            let fault = |why: &str| Problem {
+                what: format!("{} was not pulled", clean(&reference, 200)),
+                why: why.to_owned(),
+                remedy: String::new(),
+            };
+            let engine = engine.ok_or_else(|| fault(AWAY))?;
+            let env = match info.simulated {
+                true => Env::of(&[], Path::new("/")),
+                false => Env::from_process(),
+            };
+            let platform = platform.as_deref();
+            let fetched =
+                launcher::fetch(&engine, &info, &env, &reference, platform, &*told, &cancel).await;
+            match fetched {
+                Ok(_) => Ok(()),
+                Err(FetchError::Failed(problem)) => Err(problem),
+                Err(FetchError::Cancelled) => Err(fault("cancelled")),
+            }
+        }
+        .boxed()
+    }
+
+    fn launch(
+        &self,
+        plan: Plan,
+        host: HostNow,
+        force: bool,
+        told: Box<dyn Fn(Stage) + Send + Sync>,
+        cancel: Cancel,
+    ) -> BoxFuture<'static, Result<Launched, LaunchFault>> {
+        let (engine, cache) = (self.control.engine(), self.cache.clone());
+        let around = self.around.clone();
+        async move {
+            let engine = engine.ok_or_else(|| LaunchFault {
+                problem: Problem {
+                    what: "nothing was started".to_owned(),
+                    why: AWAY.to_owned(),
+                    remedy: String::new(),
+                },
+                exit: 125,
+            })?;
+            told(Stage::Starting);
+            let start = Start {
+                engine: &engine,
+                cache: &cache,
+                host: &host,
+                surroundings: &around,
+                plan: &plan,
+                force,
+            };
+            // The one moment at which it can be given up with nothing of it left.
+            let mut before = |_| {
+                let stop = cancel.is_cancelled();
+                let result = match stop {
+                    true => Err(EngineError::Gone("cancelled".to_owned())),
+                    false => Ok(()),
+                };
+                std::future::ready(result).boxed()
+            };
+            launcher::start(start, &mut before).await
+        }
+        .boxed()
+    }
+
+    fn explain_end(
+        &self,
+        key: ContainerKey,
+        name: String,
+    ) -> BoxFuture<'static, Option<(String, Vec<String>)>> {
+        let engine = self.control.engine();
+        async move {
+            let explained = launcher::explain(&engine?, key, &name).await?;
+            Some((explained.title, explained.lines))
         }
         .boxed()
     }

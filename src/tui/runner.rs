@@ -22,7 +22,9 @@ use crate::lanes::Queue;
 use crate::launch::LaunchSpec;
 use crate::launcher::{HostNow, LaunchFault, Launched, Plan, Stage};
 use crate::logs::LogCommand;
-use crate::model::{ContainerCommand, ContainerKey, EngineNews, ImageId, Problem, ProcKey, Signal};
+use crate::model::{
+    ContainerCommand, ContainerKey, EngineInfo, EngineNews, ImageId, Problem, ProcKey, Signal,
+};
 
 /// A shell in a container, from the engine.
 pub struct ShellStream {
@@ -98,10 +100,11 @@ pub trait Backend: Send + Sync + 'static {
         &self,
         reference: String,
         platform: Option<String>,
+        engine: EngineInfo,
         told: Box<dyn Fn(PullProgress) + Send + Sync>,
         cancel: Cancel,
     ) -> BoxFuture<'static, Result<(), Problem>> {
-        let _ = (told, cancel, platform);
+        let _ = (told, cancel, platform, engine);
         Box::pin(std::future::ready(Err(no_launches(reference))))
     }
     /// Makes and starts a container; one that does not start is removed again.
@@ -117,14 +120,14 @@ pub trait Backend: Send + Sync + 'static {
         let problem = no_launches(plan.spec.image);
         Box::pin(std::future::ready(Err(LaunchFault { problem, exit: 125 })))
     }
-    /// Why a container ended that was just launched: a title, and lines to read.
+    /// Why a container ended that was just launched: a title, and lines to read; `None`: it runs.
     fn explain_end(
         &self,
         key: ContainerKey,
         name: String,
-    ) -> BoxFuture<'static, (String, Vec<String>)> {
-        let _ = key;
-        Box::pin(std::future::ready((format!("{name} ended"), Vec::new())))
+    ) -> BoxFuture<'static, Option<(String, Vec<String>)>> {
+        let _ = (key, name);
+        Box::pin(std::future::ready(None))
     }
     /// Opens a shell (`bash`, else `sh`) in the container, with a terminal of this size.
     fn open_shell(
@@ -533,6 +536,7 @@ mod tests {
             &self,
             reference: String,
             _platform: Option<String>,
+            _engine: EngineInfo,
             told: Box<dyn Fn(PullProgress) + Send + Sync>,
             cancel: Cancel,
         ) -> BoxFuture<'static, Result<(), Problem>> {
@@ -626,6 +630,7 @@ mod tests {
             id: 7,
             reference: "a:1".into(),
             platform: None,
+            engine: Box::default(),
         };
         let story = |runner: &Runner<Endless>| {
             runner.execute(pull());

@@ -68,7 +68,10 @@ impl Launching {
 /// Changes what is kept, here and in the file.
 pub fn keep(state: &mut State, change: Keep, effects: &mut Vec<Effect>) {
     state.launch.kept.keep(change.clone());
-    effects.push(Effect::KeepLaunch(change));
+    // What the simulated host launches is nothing to launch again on a real one.
+    if !state.config.demo {
+        effects.push(Effect::KeepLaunch(change));
+    }
 }
 
 /// It runs: the form is closed, its line kept, and the dashboard goes to the container.
