@@ -14,6 +14,8 @@
 mod builds;
 #[path = "engine/engine_docker.rs"]
 mod engine_docker;
+#[path = "engine/engine_launch.rs"]
+mod engine_launch;
 #[path = "engine/engine_life.rs"]
 mod engine_life;
 #[path = "engine/engine_rig.rs"]

@@ -6,7 +6,7 @@ use super::context::Sent;
 use super::fault::BuildError;
 use super::place::Opened;
 use super::record::Record;
-use super::{BuildAsk, BuildNews, How, Told, blocking, stopped};
+use super::{BuildAsk, BuildNews, Told, blocking, stopped};
 use crate::check::Cancel;
 use crate::engine::{BuildFault, BuildParams, BuildWord, Engine};
 use crate::model::Problem;
@@ -14,18 +14,29 @@ use crate::model::Problem;
 /// How long the reader of a context that is not wanted any more may take to notice.
 const NOTICE: Duration = Duration::from_secs(5);
 
+/// What it is to do.
+pub(super) struct Job<'a> {
+    pub opened: Opened,
+    pub ask: &'a BuildAsk,
+    pub args: Vec<(String, Option<String>)>,
+    /// The value of `X-Registry-Config`.
+    pub logins: Option<String>,
+}
+
 /// Sends the context and passes on what the engine says; gives the image's id where it was told.
-#[expect(clippy::too_many_arguments, reason = "one call, from one place")]
 pub(super) async fn run(
     engine: &Engine,
-    opened: Opened,
-    ask: &BuildAsk,
-    args: Vec<(String, Option<String>)>,
-    how: &How,
+    job: Job<'_>,
     record: &mut Record,
     told: &Told,
     cancel: &Cancel,
 ) -> Result<Option<String>, BuildError> {
+    let Job {
+        opened,
+        ask,
+        args,
+        logins,
+    } = job;
     let context = opened.context;
     let counting = {
         let (context, cancel) = (context.clone(), cancel.clone());
@@ -82,7 +93,7 @@ pub(super) async fn run(
     let ended = engine
         .build(
             &params,
-            how.registries.as_deref(),
+            logins.as_deref(),
             pieces,
             &mut hear,
             stopped(cancel),

@@ -23,7 +23,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::check::Cancel;
-use crate::engine::Engine;
+use crate::engine::registry::RegistryConfig;
+use crate::engine::{Engine, Env};
 use crate::launch::{PortAsk, Surroundings};
 use crate::model::{ImageId, Problem};
 
@@ -42,8 +43,8 @@ pub type Told = Arc<dyn Fn(BuildNews) + Send + Sync>;
 pub struct How {
     /// Environment and working directory of whoever builds.
     pub surroundings: Surroundings,
-    /// The value of `X-Registry-Config`, for base images from registries that need a login.
-    pub registries: Option<String>,
+    /// Where Docker's configuration is, for base images from registries that need a login.
+    pub docker: Option<Env>,
 }
 
 /// What is to be built.
@@ -158,7 +159,14 @@ pub async fn build(
                     "note: `# syntax={syntax}` counts for nothing with the engine's own builder"
                 ));
             }
-            classic::run(engine, opened, &ask, args, how, &mut record, &told, cancel).await
+            let logins = logins(how, about.name == "Podman", &mut record).await;
+            let job = classic::Job {
+                opened,
+                ask: &ask,
+                args,
+                logins,
+            };
+            classic::run(engine, job, &mut record, &told, cancel).await
         }
     };
     let id = built?;
@@ -179,6 +187,20 @@ pub async fn build(
         exposed: exposed(&json),
         image,
     })
+}
+
+/// The credentials that a build is sent with. A configuration that cannot be read is said: most base images
+/// need none.
+async fn logins(how: &How, podman: bool, record: &mut record::Record) -> Option<String> {
+    match RegistryConfig::load(how.docker.as_ref()?, podman) {
+        Ok(config) => config.build_header().await,
+        Err(problem) => {
+            record.line(format!(
+                "note: base images are fetched without a login: {problem}"
+            ));
+            None
+        }
+    }
 }
 
 /// The ports of an image's configuration, sorted.

@@ -4,6 +4,7 @@
 //! who closes the other end early (`| head`) ends us quietly.
 
 pub mod args;
+pub mod build;
 pub mod check;
 pub mod dashboard;
 pub mod explain;

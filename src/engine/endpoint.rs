@@ -21,7 +21,7 @@ const ROOTFUL: &str = "/var/run/docker.sock";
 /// Podman's, where its socket unit of the system runs.
 const PODMAN: &str = "/run/podman/podman.sock";
 /// The variables that are read.
-const VARIABLES: [&str; 8] = [
+const VARIABLES: [&str; 11] = [
     "DOCKER_HOST",
     "DOCKER_CONTEXT",
     "DOCKER_CONFIG",
@@ -30,6 +30,9 @@ const VARIABLES: [&str; 8] = [
     "DOCKER_TLS",
     "HOME",
     "XDG_RUNTIME_DIR",
+    "DOCKER_AUTH_CONFIG",
+    "REGISTRY_AUTH_FILE",
+    "PATH",
 ];
 
 /// What of the process's surroundings decides.
@@ -86,7 +89,7 @@ impl Env {
         }
     }
 
-    fn runtime_dir(&self) -> Option<PathBuf> {
+    pub(super) fn runtime_dir(&self) -> Option<PathBuf> {
         match self.var("XDG_RUNTIME_DIR") {
             Some(dir) => Some(dir.into()),
             // `su` and `sudo` unset it; systemd's place for it is always this one.

@@ -4,11 +4,13 @@
 //! one.
 
 pub mod attach;
+mod attached;
 mod build;
 mod chunked;
 mod coding;
 mod context;
 mod convert;
+mod create;
 mod docker;
 pub mod endpoint;
 mod error;
@@ -20,6 +22,7 @@ mod json;
 pub mod logs;
 mod problem;
 mod pull;
+pub mod registry;
 mod sampler;
 mod scan;
 mod session;
@@ -31,11 +34,13 @@ pub mod transport;
 mod turns;
 mod upgrade;
 
+pub use attached::{Attached, Attaching};
 pub use build::{BuildFault, BuildParams, BuildWord, CliReach};
+pub use create::{Created, Waiting};
 pub use docker::Docker;
 pub use endpoint::{Asked, Env};
 pub use error::EngineError;
-pub use pull::{LayerProgress, PullProgress};
+pub use pull::{LayerProgress, PullError, PullFault, PullProgress};
 pub use scan::{EXPORT_IDLE, Export, ScanContainer};
 pub use source::{Connected, EngineHandle, EngineLanes, SourceConfig, connect, connect_simulated};
 
@@ -136,7 +141,7 @@ impl Engine {
     /// Removes a container that was made for a scan, with its volumes. One that is gone already is fine.
     pub async fn remove_scan_container(&self, key: ContainerKey) -> Result<(), EngineError> {
         match self {
-            Self::Docker(docker) => docker.remove_scan_container(key).await,
+            Self::Docker(docker) => docker.remove_with_volumes(key).await,
         }
     }
 

@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::model::{
-    Container, ContainerId, ContainerKey, GpuKey, GpuSnapshot, Problem, ProcSnapshot, ProcessKind,
-    RuntimeKind,
+    Container, ContainerId, ContainerKey, GpuGrant, GpuKey, GpuSnapshot, Problem, ProcSnapshot,
+    ProcessKind, RuntimeKind,
 };
 
 /// What the join looks at.
@@ -201,6 +201,12 @@ pub fn join(input: &JoinInput<'_>) -> Joined {
         users,
         problem,
     }
+}
+
+/// The GPUs that a grant names on this machine, in index order; what names no known GPU is left out.
+#[must_use]
+pub fn resolve(grant: &GpuGrant, gpus: &GpuSnapshot) -> Vec<GpuRef> {
+    grant::Board::new(gpus).resolve(grant)
 }
 
 /// What to say when procfs hides some owners.

@@ -2,9 +2,14 @@
 //! of the engine's create call. Pure: what a launch takes from its surroundings (environment, home, working
 //! directory) is handed in as [`Surroundings`].
 
+pub mod field;
+pub mod flags;
+pub mod free;
 pub mod gpus;
+pub mod grant;
 pub mod spec;
 pub mod surroundings;
+pub mod words;
 
 pub use gpus::{GpuAsk, GpuRequest, Which};
 pub use spec::{

@@ -1,6 +1,10 @@
 //! A launch from its plan to its first seconds: what would happen ([`Plan`]), the image fetched, the container
 //! made with the right GPUs, started, read back, and an early end explained.
 
+mod host;
+
+pub use host::HostNow;
+
 use serde_json::Value;
 
 use crate::check::Progress;

@@ -39,7 +39,7 @@ fn run(
             cwd: "/".into(),
             ..Surroundings::default()
         },
-        registries: None,
+        docker: None,
     };
     let result = runtime.block_on(async {
         let connected: Connected = connect(&SourceConfig {

@@ -6,6 +6,7 @@
 mod follow;
 mod page;
 mod request;
+mod tail;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use super::Engine;
 use super::attach::Attachments;
 
 pub use request::LogEngine;
+pub(in crate::engine) use tail::tail;
 
 /// Gives the engine's current connection; `None` while it is away.
 pub type Provider = Arc<dyn Fn() -> Option<Engine> + Send + Sync>;

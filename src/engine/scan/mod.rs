@@ -5,32 +5,21 @@ mod export;
 mod owner;
 
 use std::path::Path;
-use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::{Method, Request};
 use serde_json::{Value, json};
 
-use crate::model::{ContainerId, ContainerKey, ContainerState, ImageId};
+use crate::model::{ContainerKey, ContainerState, ImageId};
 
+use super::create::{Created, encoded};
 use super::docker::{Docker, in_path};
 use super::error::EngineError;
 use super::json::{self, List};
-use super::transport::{self, REQUEST_TIMEOUT};
 
 pub use export::{EXPORT_IDLE, Export};
 pub(super) use owner::{COMMAND, LABEL};
 
 use owner::Owner;
 
-/// Making or removing a container on a machine that is busy with its disks.
-const CHANGE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Bytes of an answer that are read.
-const MAX_ANSWER: usize = 16 * 1024 * 1024;
-/// How often a removal is tried where the engine still holds the file system, and the time between.
-const REMOVALS: u32 = 20;
-const REMOVAL_GAP: Duration = Duration::from_millis(250);
 /// Most volumes of an image that are kept from being made.
 const MAX_VOLUMES: usize = 256;
 
@@ -90,40 +79,25 @@ impl Docker {
         Ok(Some((self.key_of(id)?, value)))
     }
 
-    fn key_of(&self, id: &str) -> Result<ContainerKey, EngineError> {
-        let id = ContainerId::parse(id)
-            .ok_or_else(|| EngineError::Protocol("a container without an id".into()))?;
-        Ok(ContainerKey {
-            host: self.host(),
-            id,
-        })
-    }
-
     /// See [`super::Engine::create_scan_container`].
     pub(super) async fn create_scan_container(
         &self,
         image: &ImageId,
         platform: Option<&str>,
     ) -> Result<ScanContainer, EngineError> {
-        // In a task of its own: the engine may have made it when the caller no longer waits.
-        let (docker, image) = (self.clone(), image.clone());
-        let platform = platform.map(str::to_owned);
-        let (tell, told) = tokio::sync::oneshot::channel();
-        tokio::spawn(async move {
-            let made = docker.create(&image, platform.as_deref()).await;
-            if let Err(Ok(nobodys)) = tell.send(made) {
-                let _ = docker.remove_scan_container(nobodys.key).await;
-            }
-        });
-        told.await
-            .unwrap_or_else(|_| Err(EngineError::Gone("the program is ending".into())))
+        let docker = self.clone();
+        let (image, platform) = (image.clone(), platform.map(str::to_owned));
+        let made = self
+            .kept(async move { docker.create_for_scan(&image, platform.as_deref()).await })
+            .await?;
+        Ok(ScanContainer { key: made.key })
     }
 
-    async fn create(
+    async fn create_for_scan(
         &self,
         image: &ImageId,
         platform: Option<&str>,
-    ) -> Result<ScanContainer, EngineError> {
+    ) -> Result<Created, EngineError> {
         let volumes = match self.find_image(&image.0).await? {
             Some((_, value)) => volumes(&value),
             None => Vec::new(),
@@ -132,7 +106,7 @@ impl Docker {
         let plain = creation(image, &owner, &[]);
         if platform.is_some() || !volumes.is_empty() {
             match self
-                .create_by(&creation(image, &owner, &volumes), platform)
+                .create_once(&creation(image, &owner, &volumes), None, platform)
                 .await
             {
                 // An engine that takes the platform's name or a volume's path amiss is asked plainly.
@@ -140,72 +114,7 @@ impl Docker {
                 other => return other,
             }
         }
-        self.create_by(&plain, None).await
-    }
-
-    async fn create_by(
-        &self,
-        body: &Value,
-        platform: Option<&str>,
-    ) -> Result<ScanContainer, EngineError> {
-        #[derive(Default, serde::Deserialize)]
-        #[serde(default)]
-        struct Created {
-            #[serde(rename = "Id", deserialize_with = "json::text")]
-            id: Option<String>,
-        }
-        let path = match platform {
-            Some(platform) => format!(
-                "/containers/create?platform={}",
-                in_path(platform).replace('/', "%2F").replace('+', "%2B")
-            ),
-            None => "/containers/create".into(),
-        };
-        let answer = self
-            .change(Method::POST, &path, Some(body.to_string()))
-            .await?;
-        let created: Created = json::parse(&answer)?;
-        let key = self.key_of(created.id.as_deref().unwrap_or_default())?;
-        Ok(ScanContainer { key })
-    }
-
-    /// Sends a request that changes something and reads its answer.
-    async fn change(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<String>,
-    ) -> Result<Bytes, EngineError> {
-        let mut request = Request::builder().method(method).uri(path);
-        if body.is_some() {
-            request = request.header(hyper::header::CONTENT_TYPE, "application/json");
-        }
-        let request = request
-            .body(Full::from(body.unwrap_or_default()))
-            .map_err(|e| EngineError::Protocol(e.to_string()))?;
-        let response = self.transport().request(request, CHANGE_TIMEOUT).await?;
-        let response = transport::success(response, REQUEST_TIMEOUT).await?;
-        transport::read_body(response.into_body(), REQUEST_TIMEOUT, MAX_ANSWER).await
-    }
-
-    /// See [`super::Engine::remove_scan_container`].
-    pub(super) async fn remove_scan_container(&self, key: ContainerKey) -> Result<(), EngineError> {
-        let path = format!("/containers/{}?force=1&v=1", key.id);
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match self.change(Method::DELETE, &path, None).await {
-                Ok(_) => return Ok(()),
-                Err(error) if error.is_not_found() => return Ok(()),
-                // An export that was given up is still being taken down, or another removal is under way.
-                Err(EngineError::Status { code, .. })
-                    if tries < REMOVALS && (code == 409 || code >= 500) =>
-                {
-                    tokio::time::sleep(REMOVAL_GAP).await;
-                }
-                Err(error) => return Err(error),
-            }
-        }
+        self.create_once(&plain, None, None).await
     }
 
     /// See [`super::Engine::sweep_scan_containers`].
@@ -239,7 +148,7 @@ impl Docker {
             let Ok(key) = self.key_of(row.id.as_deref().unwrap_or_default()) else {
                 continue;
             };
-            self.remove_scan_container(key).await?;
+            self.remove_with_volumes(key).await?;
             removed += 1;
         }
         Ok(removed)
@@ -269,16 +178,6 @@ fn fits_in_path(name: &str) -> bool {
 /// dockerd answers 400 to text that cannot be an image's name.
 fn no_reference(error: &EngineError) -> bool {
     matches!(error, EngineError::Status { code: 400, message } if message.contains("invalid reference"))
-}
-
-/// Everything but letters and digits percent-encoded.
-fn encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b if b.is_ascii_alphanumeric() => char::from(b).to_string(),
-            b => format!("%{b:02X}"),
-        })
-        .collect()
 }
 
 /// The volumes that the image asks for.
@@ -363,6 +262,5 @@ mod tests {
         assert_eq!(body["Entrypoint"], json!([]));
         assert_eq!(body["HostConfig"]["Mounts"][0]["Target"], "/data");
         assert!(body["Labels"][LABEL].is_string());
-        assert_eq!(encoded("{\"a\":[1]}"), "%7B%22a%22%3A%5B1%5D%7D");
     }
 }
