@@ -11,8 +11,8 @@ const MAX_BYTES: usize = 16 * 1024;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Lines {
     line: String,
-    /// Whether some of this line was told already.
-    told: bool,
+    /// What of this line was told already.
+    told: Option<String>,
     /// `\r` was read: what follows writes over the line.
     returned: bool,
 }
@@ -41,7 +41,7 @@ impl Lines {
                 Some('\n') => {
                     self.show(tell);
                     self.line.clear();
-                    (self.told, self.returned, fresh) = (false, false, false);
+                    (self.told, self.returned, fresh) = (None, false, false);
                 }
                 Some(_) => self.returned = true,
                 None => {}
@@ -54,7 +54,7 @@ impl Lines {
 
     /// The output ended.
     pub fn end(&mut self, tell: &mut dyn FnMut(BuildNews)) {
-        if !self.line.is_empty() && !self.told {
+        if !self.line.is_empty() && self.told.is_none() {
             self.show(tell);
         }
         *self = Self::default();
@@ -62,10 +62,11 @@ impl Lines {
 
     fn show(&mut self, tell: &mut dyn FnMut(BuildNews)) {
         let text = plain(&self.line, MAX_SHOWN);
-        tell(match std::mem::replace(&mut self.told, true) {
-            true => BuildNews::Replace(text),
-            false => BuildNews::Line(text),
-        });
+        match self.told.replace(text.clone()) {
+            Some(told) if told == text => {}
+            Some(_) => tell(BuildNews::Replace(text)),
+            None => tell(BuildNews::Line(text)),
+        }
     }
 }
 
@@ -103,6 +104,16 @@ mod tests {
         ] {
             assert_eq!(all(pieces), want, "{pieces:?}");
         }
+    }
+
+    #[test]
+    fn an_end_that_comes_later_tells_nothing_anew() {
+        let mut count = 0;
+        let mut lines = Lines::default();
+        for piece in ["Step 1", "\n", "x\n"] {
+            lines.push(piece, &mut |_| count += 1);
+        }
+        assert_eq!(count, 2);
     }
 
     #[test]

@@ -90,6 +90,7 @@ pub fn run(global: &GlobalArgs) -> Result<Exit, Problem> {
             }
         })?;
     runner.end_checks(LAST_CHECKS);
+    runner.end_builds(LAST_CHECKS);
     trace.count(Kind::Frame, "frames", stats.frames);
     trace.count(Kind::Frame, "bytes", stats.bytes);
     Ok(Exit::Ended(reason.code()))

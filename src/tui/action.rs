@@ -92,6 +92,7 @@ actions! {
     Remove, "remove", Container, "remove";
     Rename, "rename", Container, "rename";
     Shell, "shell", Container, "open a shell in it";
+    Build, "build", Container, "build an image from a project folder";
     Check, "check", Container, "look inside its image: will it run?";
     CheckContainer, "check-container", Container, "look inside its own file system";
     ToggleSecrets, "toggle-secrets", Container, "show or mask secret values";

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::build::{BuildAsk, BuildError, BuildNews, Built};
 use crate::check::{Progress, Subject};
 use crate::inspect::Known;
 use crate::model::{ContainerCommand, ContainerKey, ImageId, ProcKey, Signal};
@@ -40,6 +41,17 @@ pub enum Effect {
     Check(Subject),
     /// Stop a check.
     CancelCheck(Subject),
+    /// Build an image.
+    Build {
+        /// The build's number.
+        id: u64,
+        /// What is asked for.
+        ask: Box<BuildAsk>,
+    },
+    /// Stop a build.
+    CancelBuild(u64),
+    /// Paths on this machine that a text could go on with.
+    BuildPaths(String),
     /// Ask the log service (see `logs`).
     Log(crate::logs::LogCommand),
     /// Write text to a file that must not exist yet.
@@ -124,6 +136,27 @@ pub enum Outcome {
         subject: Subject,
         /// What was found, or why nothing; `cancelled` where it was asked to stop.
         result: Result<Arc<Known>, String>,
+    },
+    /// What a build said; told many times a second at most.
+    BuildNews {
+        /// The build's number.
+        id: u64,
+        /// Its words, oldest first.
+        news: Vec<BuildNews>,
+    },
+    /// A build ended.
+    Built {
+        /// The build's number.
+        id: u64,
+        /// How.
+        result: Result<Built, BuildError>,
+    },
+    /// Paths that a text could go on with.
+    BuildPaths {
+        /// The text.
+        text: String,
+        /// Whole paths, folders with `/` at the end.
+        paths: Vec<String>,
     },
     /// Images could not be listed (the list itself comes as engine news).
     ImagesFailed(String),

@@ -9,15 +9,17 @@ use futures_util::future::BoxFuture;
 use super::event::Event;
 use super::run::Feed;
 use super::runner::{Backend, ShellStream};
+use crate::build::{self, BuildAsk, BuildError, Built, How};
 use crate::check::{self, Cancel, Progress, Subject, Told};
-use crate::engine::Engine;
 use crate::engine::exec::{Exec, TerminalSize};
 use crate::engine::logs::{LogService, LogSetup};
+use crate::engine::{Engine, Env};
 use crate::inspect::Known;
 use crate::inspect::cache::Cache;
 use crate::lanes::Waker;
+use crate::launch::Surroundings;
 use crate::logs::{LogCommand, LogLane};
-use crate::model::{ContainerKey, EngineNews, ImageId, ProcKey, Signal, Stamp};
+use crate::model::{ContainerKey, EngineNews, ImageId, Problem, ProcKey, Signal, Stamp};
 use crate::trace::{Kind, Trace};
 use crate::watch::{Changes, Control, Watch, World};
 
@@ -136,6 +138,36 @@ impl Backend for Services {
             let told: Told = Arc::from(progress);
             let known = check::whole(&engine, &cache, &subject, told, &cancel).await;
             known.map(Arc::new).map_err(|error| error.to_string())
+        }
+        .boxed()
+    }
+
+    fn build(
+        &self,
+        mut ask: BuildAsk,
+        told: build::Told,
+        cancel: Cancel,
+    ) -> BoxFuture<'static, Result<Built, BuildError>> {
+        let engine = self.control.engine();
+        async move {
+            let engine = engine.ok_or_else(|| {
+                BuildError::Problem(Problem {
+                    what: "cannot build".to_owned(),
+                    why: AWAY.to_owned(),
+                    remedy: String::new(),
+                })
+            })?;
+            let surroundings = Surroundings::of_process();
+            // No shell has put the home folder in.
+            let (home, cwd) = (surroundings.home.as_deref(), &surroundings.cwd);
+            for path in std::iter::once(&mut ask.folder).chain(&mut ask.dockerfile) {
+                *path = super::building::real(&path.to_string_lossy(), home, cwd);
+            }
+            let how = How {
+                surroundings,
+                docker: Some(Env::from_process()),
+            };
+            build::build(&engine, &ask, &how, told, &cancel).await
         }
         .boxed()
     }

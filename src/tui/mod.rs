@@ -4,6 +4,7 @@
 //! -> [`Effect`]s, run as tasks -> [`Outcome`]s -> update again. Views are functions from state to cells.
 
 pub mod action;
+pub(crate) mod building;
 pub mod config;
 pub mod dashboard;
 pub mod effect;

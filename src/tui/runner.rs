@@ -1,7 +1,8 @@
 //! Executes what `update` asks for, outside the UI thread; each result comes back as an [`Outcome`].
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -12,14 +13,16 @@ use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Handle;
 
+use super::building::folders;
 use super::effect::{Effect, Outcome};
 use super::preferences::Preferences;
+use crate::build::{BuildAsk, BuildError, BuildNews, Built};
 use crate::check::{Cancel, Progress, Subject};
 use crate::engine::Engine;
 use crate::inspect::Known;
 use crate::lanes::Queue;
 use crate::logs::LogCommand;
-use crate::model::{ContainerCommand, ContainerKey, EngineNews, ImageId, ProcKey, Signal};
+use crate::model::{ContainerCommand, ContainerKey, EngineNews, ImageId, Problem, ProcKey, Signal};
 
 /// A shell in a container, from the engine.
 pub struct ShellStream {
@@ -73,6 +76,19 @@ pub trait Backend: Send + Sync + 'static {
         progress: Box<dyn Fn(Progress) + Send + Sync>,
         cancel: Cancel,
     ) -> BoxFuture<'static, Result<Arc<Known>, String>>;
+    /// Builds an image, tells how it goes, and ends soon after `cancel` says so with nothing left of it.
+    fn build(
+        &self,
+        _ask: BuildAsk,
+        _told: crate::build::Told,
+        _cancel: Cancel,
+    ) -> BoxFuture<'static, Result<Built, BuildError>> {
+        Box::pin(std::future::ready(Err(BuildError::Problem(Problem {
+            what: "cannot build".to_owned(),
+            why: "nothing can be built here".to_owned(),
+            remedy: String::new(),
+        }))))
+    }
     /// Opens a shell (`bash`, else `sh`) in the container, with a terminal of this size.
     fn open_shell(
         &self,
@@ -89,21 +105,51 @@ pub struct Runner<B> {
     outcomes: Queue<Outcome>,
     read_only: bool,
     preferences: PathBuf,
-    checks: Arc<Running>,
+    checks: Arc<Running<Subject>>,
+    builds: Arc<Running<u64>>,
 }
 
-/// The checks that run.
-#[derive(Debug, Default)]
-struct Running {
-    checks: Mutex<HashMap<Subject, Cancel>>,
+/// The checks or builds that run.
+#[derive(Debug)]
+struct Running<K> {
+    running: Mutex<HashMap<K, Cancel>>,
     ended: Condvar,
 }
 
-impl Running {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Subject, Cancel>> {
-        self.checks.lock().unwrap_or_else(PoisonError::into_inner)
+impl<K> Default for Running<K> {
+    fn default() -> Self {
+        Self {
+            running: Mutex::default(),
+            ended: Condvar::new(),
+        }
     }
 }
+
+impl<K: Eq + Hash> Running<K> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, Cancel>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self, key: &K) {
+        self.lock().remove(key);
+        self.ended.notify_all();
+    }
+
+    /// Stops all of them and waits, `within` at most; whether all ended.
+    fn end_all(&self, within: Duration) -> bool {
+        let running = self.lock();
+        running.values().for_each(Cancel::cancel);
+        let waited = self
+            .ended
+            .wait_timeout_while(running, within, |running| !running.is_empty());
+        let (running, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        running.is_empty()
+    }
+}
+
+/// Between two tellings of a build's log, and the most words of one.
+const BUILD_TELL: Duration = Duration::from_millis(50);
+const MAX_SAID: usize = 20_000;
 
 const READ_ONLY: &str = "refused: midwatch runs with --read-only";
 const AWAY: &str = "the engine is not connected";
@@ -124,6 +170,7 @@ impl<B: Backend> Runner<B> {
             read_only,
             preferences,
             checks: Arc::default(),
+            builds: Arc::default(),
         }
     }
 
@@ -170,6 +217,18 @@ impl<B: Backend> Runner<B> {
                     cancel.cancel();
                 }
             }
+            Effect::Build { id, ask } => self.build(id, *ask),
+            Effect::CancelBuild(id) => {
+                if let Some(cancel) = self.builds.lock().get(&id) {
+                    cancel.cancel();
+                }
+            }
+            Effect::BuildPaths(text) => self.blocking(move || {
+                let home = std::env::var_os("HOME").map(PathBuf::from);
+                let cwd = std::env::current_dir().unwrap_or_default();
+                let paths = folders(&text, home.as_deref(), &cwd);
+                Outcome::BuildPaths { text, paths }
+            }),
             Effect::Log(command) => self.backend.log(command),
             Effect::SaveFile { path, text } => {
                 self.blocking(move || Outcome::Saved(save_new(&path, text.as_bytes())));
@@ -293,8 +352,7 @@ impl<B: Backend> Runner<B> {
         let checks = Arc::clone(&self.checks);
         self.runtime.spawn(async move {
             let result = check.await;
-            checks.lock().remove(&subject);
-            checks.ended.notify_all();
+            checks.end(&subject);
             outcomes.push(Outcome::Checked { subject, result });
         });
     }
@@ -302,16 +360,61 @@ impl<B: Backend> Runner<B> {
     /// Stops every check and waits, `within` at most, until what they made on the engine is gone. For the
     /// end of the program; whether all of them ended.
     pub fn end_checks(&self, within: Duration) -> bool {
-        let running = self.checks.lock();
-        for cancel in running.values() {
-            cancel.cancel();
+        self.checks.end_all(within)
+    }
+
+    /// The same for builds.
+    pub fn end_builds(&self, within: Duration) -> bool {
+        self.builds.end_all(within)
+    }
+
+    fn build(&self, id: u64, ask: BuildAsk) {
+        let outcomes = self.outcomes.clone();
+        if self.read_only {
+            let result = Err(BuildError::Problem(Problem {
+                what: "cannot build".to_owned(),
+                why: READ_ONLY.to_owned(),
+                remedy: String::new(),
+            }));
+            outcomes.push(Outcome::Built { id, result });
+            return;
         }
-        let waited = self
-            .checks
-            .ended
-            .wait_timeout_while(running, within, |checks| !checks.is_empty());
-        let (running, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        running.is_empty()
+        let cancel = Cancel::default();
+        self.builds.lock().insert(id, cancel.clone());
+        let said = Arc::new(Mutex::new(VecDeque::new()));
+        let told: crate::build::Told = {
+            let said = Arc::clone(&said);
+            Arc::new(move |news| {
+                let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+                // Faster than anybody reads: the log keeps no more of it either.
+                if said.len() >= MAX_SAID {
+                    said.pop_front();
+                }
+                said.push_back(news);
+            })
+        };
+        let building = self.backend.build(ask, told, cancel);
+        let builds = Arc::clone(&self.builds);
+        self.runtime.spawn(async move {
+            let tell = || {
+                let said: VecDeque<BuildNews> =
+                    std::mem::take(&mut *said.lock().unwrap_or_else(PoisonError::into_inner));
+                if !said.is_empty() {
+                    let news = said.into();
+                    outcomes.push(Outcome::BuildNews { id, news });
+                }
+            };
+            tokio::pin!(building);
+            let result = loop {
+                match tokio::time::timeout(BUILD_TELL, &mut building).await {
+                    Ok(result) => break result,
+                    Err(_) => tell(),
+                }
+            };
+            tell();
+            builds.end(&id);
+            outcomes.push(Outcome::Built { id, result });
+        });
     }
 
     fn fetch_images(&self) {

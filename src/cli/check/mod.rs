@@ -134,7 +134,7 @@ impl Built {
         let month = Stamp::now().wall.strftime("%Y-%m").to_string();
         let live = Live::open(global, true, true).await?;
         let host = live.host(&month);
-        if host.no_gpu_runtime.is_none() && host.driver.is_none() {
+        if host.driver.is_none() {
             let problem = live.no_driver();
             complain(&Problem {
                 what: format!("no verdict: {}", problem.what),

@@ -7,6 +7,7 @@ use tui_input::{Input, InputRequest};
 use super::columns::Column;
 use crate::model::{ContainerCommand, ContainerKey, ProcKey, Signal};
 use crate::tui::Action;
+use crate::tui::building::{BuildForm, Building};
 use crate::tui::keymap::{Key, KeyPress};
 
 /// One dialog.
@@ -22,6 +23,10 @@ pub enum Layer {
     Columns(ColumnChooser),
     /// A line of text.
     Prompt(Prompt),
+    /// What is to be built.
+    BuildForm(Box<BuildForm>),
+    /// A build and its log.
+    Building(Box<Building>),
     /// Something to read.
     Message { title: String, lines: Vec<String> },
 }
@@ -51,6 +56,13 @@ pub enum Ask {
         signal: Signal,
         /// Pid, user, command, container: a line each.
         lines: Vec<String>,
+    },
+    /// Whether a build is to be stopped.
+    CancelBuild {
+        /// Its number.
+        id: u64,
+        /// What it builds.
+        title: String,
     },
 }
 
@@ -132,6 +144,8 @@ pub enum PromptKind {
         restart: bool,
         targets: Vec<Target>,
     },
+    /// A field of a larger dialog.
+    Field,
 }
 
 /// A line of text being written.

@@ -57,6 +57,7 @@ pub(super) fn run(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
         ActionMenu | Start | Stop | Restart | PauseToggle | Kill | Remove | Rename | Shell => {
             commands::run(state, action, effects);
         }
+        Build => crate::tui::building::act::open(state, effects),
         Check => checks::check(state, effects),
         CheckContainer => checks::check_own(state, effects),
         ToggleSecrets => {

@@ -48,7 +48,7 @@ fn targets(state: &State) -> Vec<Target> {
 }
 
 /// Refuses with a plain word where nothing may be changed.
-pub(super) fn refused(state: &mut State) -> bool {
+pub(crate) fn refused(state: &mut State) -> bool {
     if state.config.read_only {
         state.jobs.toast(
             Tone::Warn,

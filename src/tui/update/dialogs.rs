@@ -3,6 +3,7 @@
 use super::commands;
 use crate::model::ContainerCommand;
 use crate::tui::Action;
+use crate::tui::building::act;
 use crate::tui::effect::Effect;
 use crate::tui::keymap::KeyPress;
 use crate::tui::state::layers::{Ask, Confirm, Layer, Prompt, PromptKind};
@@ -29,6 +30,8 @@ pub(super) fn on_key(
         Some(Layer::Menu(_)) => menu(state, action, effects),
         Some(Layer::Columns(_)) => columns(state, action),
         Some(Layer::Help { .. }) => help(state, action),
+        Some(Layer::BuildForm(_)) => act::form_key(state, key, action, effects),
+        Some(Layer::Building(_)) => act::log_key(state, action),
         Some(Layer::Message { .. }) => {
             if matches!(action, Some(Action::Enter | Action::Back)) {
                 state.ui.layers.pop();
@@ -39,7 +42,7 @@ pub(super) fn on_key(
 }
 
 /// How far a moving action moves.
-fn step(action: Action) -> Option<isize> {
+pub(crate) fn step(action: Action) -> Option<isize> {
     Some(match action {
         Action::Up | Action::FocusPrevious => -1,
         Action::Down | Action::FocusNext => 1,
@@ -151,7 +154,7 @@ fn question(state: &mut State, key: KeyPress, action: Option<Action>, effects: &
 fn scroll(confirm: &mut Confirm, by: isize) {
     let count = match &confirm.ask {
         Ask::Containers { targets, .. } => targets.len(),
-        Ask::Process { .. } => 0,
+        Ask::Process { .. } | Ask::CancelBuild { .. } => 0,
     };
     confirm.scroll = confirm
         .scroll
@@ -187,6 +190,7 @@ fn answer(state: &mut State, effects: &mut Vec<Effect>) {
         Ask::Process {
             process, signal, ..
         } => commands::signal(process, signal, effects),
+        Ask::CancelBuild { id, .. } => act::cancel(state, id, effects),
     }
 }
 
@@ -262,7 +266,7 @@ fn accept(state: &mut State, effects: &mut Vec<Effect>) {
     };
     let text = prompt.input.value().trim().to_owned();
     match &prompt.kind {
-        PromptKind::Filter | PromptKind::Search => {}
+        PromptKind::Filter | PromptKind::Search | PromptKind::Field => {}
         PromptKind::Rename(key) => {
             let key = *key;
             if let Some(fault) = name_fault(&text) {

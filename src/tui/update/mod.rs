@@ -6,6 +6,9 @@ mod commands;
 mod dialogs;
 mod mouse;
 
+pub(crate) use commands::refused;
+pub(crate) use dialogs::step;
+
 #[cfg(test)]
 mod check_tests;
 #[cfg(test)]
@@ -13,6 +16,7 @@ mod tests;
 
 use std::time::Duration;
 
+use super::building;
 use super::effect::{Effect, Outcome};
 use super::event::Event;
 use super::keymap::{KeyPress, Mode};
@@ -47,6 +51,9 @@ pub fn update(state: &mut State, event: Event, now: Stamp) -> Vec<Effect> {
             if let Some(Layer::Prompt(prompt)) = state.ui.layers.last_mut() {
                 prompt.paste(&text);
                 dialogs::edited(state);
+                state.touch();
+            } else if let Some(Layer::BuildForm(_)) = state.ui.layers.last() {
+                building::act::paste(state, &text, &mut effects);
                 state.touch();
             } else if state.logs_focused() && state.logs.wants_text() {
                 state.logs.paste(&text);
@@ -167,6 +174,9 @@ fn on_outcome(state: &mut State, outcome: Outcome, effects: &mut Vec<Effect>) {
             }
         }
         Outcome::Checked { subject, result } => checks::ended(state, &subject, result, effects),
+        Outcome::BuildNews { id, news } => building::act::heard(state, id, news),
+        Outcome::Built { id, result } => building::act::ended(state, id, result, effects),
+        Outcome::BuildPaths { text, paths } => building::act::paths_found(state, &text, paths),
         Outcome::ImagesFailed(text) => {
             state.images.asked = false;
             state.images.again = Some(now.mono + IMAGES_AGAIN);
