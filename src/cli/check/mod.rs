@@ -138,7 +138,10 @@ impl Built {
             let problem = live.no_driver();
             complain(&Problem {
                 what: format!("no verdict: {}", problem.what),
-                ..problem
+                why: problem.why,
+                remedy: format!(
+                    "`midwatch check {image} --driver 550.54.15 --gpu H100` judges for another host"
+                ),
             });
             return Ok(Ok(None));
         }
