@@ -50,6 +50,8 @@ fn run(cli: &args::Cli) -> anyhow::Result<Exit> {
         Some(Command::Explain { rule }) => cli::explain::run(rule)?,
         Some(Command::Check(args)) => cli::check::run(&cli.global, args)?,
         Some(Command::Build(args)) => cli::build::run(&cli.global, args)?,
+        Some(Command::Run { words }) => cli::run::run(&cli.global, words)?,
+        Some(Command::Init(args)) => cli::init::run(&cli.global, args)?,
 
         Some(Command::Config {
             command: ConfigCommand::Print,

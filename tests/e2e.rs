@@ -15,10 +15,14 @@ mod cli_build;
 mod cli_check;
 #[path = "e2e/cli_commands.rs"]
 mod cli_commands;
+#[path = "e2e/cli_init.rs"]
+mod cli_init;
 #[path = "e2e/cli_lists.rs"]
 mod cli_lists;
 #[path = "e2e/cli_picture.rs"]
 mod cli_picture;
+#[path = "e2e/cli_run.rs"]
+mod cli_run;
 #[allow(
     dead_code,
     reason = "support code, not all of it is used in every test binary"

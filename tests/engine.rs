@@ -18,6 +18,8 @@ mod engine_docker;
 mod engine_launch;
 #[path = "engine/engine_life.rs"]
 mod engine_life;
+#[path = "engine/engine_pull.rs"]
+mod engine_pull;
 #[path = "engine/engine_rig.rs"]
 mod engine_rig;
 #[path = "engine/engine_scan.rs"]
@@ -37,6 +39,8 @@ mod logs_service;
 #[path = "engine/logs_shell.rs"]
 mod logs_shell;
 
+#[path = "engine/registry_rig.rs"]
+mod registry_rig;
 #[path = "engine/wheels.rs"]
 mod wheels;
 

@@ -8,6 +8,7 @@ pub mod context;
 pub mod dockerfile;
 pub mod fault;
 pub mod ignore;
+pub mod init;
 mod lines;
 pub mod name;
 pub mod place;

@@ -95,6 +95,19 @@ pub enum Command {
     Check(CheckArgs),
     /// Build an image from a project folder, and tell whether it will run on this host
     Build(BuildArgs),
+    /// Launch an image with docker run's flags, on the right GPUs (see `midwatch run --help`)
+    #[command(disable_help_flag = true)]
+    Run {
+        /// docker run's flags and midwatch's own, the image, its command
+        #[arg(
+            value_name = "FLAGS] IMAGE [COMMAND",
+            trailing_var_arg = true,
+            allow_hyphen_values = true
+        )]
+        words: Vec<String>,
+    },
+    /// Write a Dockerfile and a .dockerignore for a project folder, for this host's driver and GPUs
+    Init(InitArgs),
     /// Explain a rule of the verdict
     Explain {
         /// Its code, as MW102
@@ -179,8 +192,39 @@ pub struct BuildArgs {
     #[arg(long)]
     pub json: bool,
     /// The project's folder
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", value_hint = clap::ValueHint::DirPath)]
     pub path: PathBuf,
+}
+
+/// What kind of project gets a Dockerfile, where, and for which host.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct InitArgs {
+    /// What kind of project it is
+    #[arg(value_enum)]
+    pub kind: InitKind,
+    /// Its folder
+    #[arg(default_value = ".", hide_default_value = true, value_hint = clap::ValueHint::DirPath)]
+    pub path: PathBuf,
+    /// Write for a host with this driver instead of this one
+    #[arg(long, value_name = "VERSION")]
+    pub driver: Option<String>,
+    /// Highest CUDA of that driver, where its version is newer than midwatch knows
+    #[arg(long, value_name = "X.Y")]
+    pub cuda: Option<String>,
+    /// A GPU of that host, by name or compute capability; may be given again: all are served
+    #[arg(long, value_name = "NAME|sm_NN")]
+    pub gpu: Vec<String>,
+}
+
+/// A kind of project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum InitKind {
+    /// A FastAPI application under uvicorn
+    Fastapi,
+    /// A Gradio application
+    Gradio,
+    /// A training
+    Train,
 }
 
 /// What to do with the configuration.
@@ -367,7 +411,15 @@ mod tests {
             Shell::PowerShell,
         ] {
             let script = String::from_utf8(completions(shell)).unwrap();
-            for word in ["ps", "gpus", "completions", "read-only"] {
+            for word in [
+                "ps",
+                "gpus",
+                "build",
+                "build-arg",
+                "init",
+                "completions",
+                "read-only",
+            ] {
                 assert!(script.contains(word), "{shell}: {word}");
             }
         }

@@ -90,7 +90,11 @@ pub fn run_gpus(global: &GlobalArgs, as_json: bool) -> Result<Exit, Problem> {
     }
 }
 
-fn hear(
+/// Starts the sources and folds their news until `verdict` says that it is enough.
+///
+/// # Errors
+/// What `verdict` failed with, or no thread.
+pub(super) fn hear(
     global: &GlobalArgs,
     verdict: impl Fn(&World, Stamp, Stamp) -> Verdict,
 ) -> Result<(World, Watch), Problem> {

@@ -4,6 +4,7 @@
 //! who closes the other end early (`| head`) ends us quietly.
 
 pub mod args;
+mod bar;
 pub mod build;
 pub mod check;
 pub mod dashboard;
@@ -11,10 +12,12 @@ pub mod explain;
 mod format;
 pub mod gather;
 pub mod gpus;
+pub mod init;
 mod json;
 pub mod lists;
 pub mod ps;
 pub mod ready;
+pub mod run;
 mod table;
 mod verdicts;
 

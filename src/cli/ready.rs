@@ -67,6 +67,35 @@ pub fn gpus(world: &World, began: Stamp, now: Stamp) -> Verdict {
     }
 }
 
+/// How long GPUs are watched before free ones are chosen.
+pub const WATCHED: Duration = Duration::from_millis(2000);
+
+/// Whether a launch can be planned: containers and, where GPUs are wanted, the driver's picture, watched for a
+/// moment where free ones are to be chosen.
+pub fn launch(world: &World, gpus: bool, free: bool, began: Stamp, now: Stamp) -> Verdict {
+    let EngineStatus::Up(info) = &world.engine else {
+        return match &world.engine {
+            EngineStatus::Down { problem, .. } => Verdict::Fail(problem.clone()),
+            _ => wait_for_first(began, now, || no_answer(world)),
+        };
+    };
+    let Some(listed) = world.listed else {
+        return wait_for_first(began, now, || no_answer(world));
+    };
+    let inspected = world
+        .rows
+        .values()
+        .all(|row| row.container.detail.is_some() || !row.container.state.is_live());
+    let told = info.platform.is_some() && (!gpus || inspected && world.toolkit.is_some());
+    let seen = !gpus || driver_told(world) && processes_told(world);
+    let watched = !free || now.since(listed) >= WATCHED;
+    let late = now.since(listed) >= OTHER_PARTS.max(WATCHED * 2);
+    match told && seen && watched || late {
+        true => Verdict::Print,
+        false => Verdict::Wait,
+    }
+}
+
 fn wait_for_first(began: Stamp, now: Stamp, problem: impl FnOnce() -> Problem) -> Verdict {
     if now.since(began) >= FIRST_ANSWER {
         Verdict::Fail(problem())

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper::{Method, Request};
 use serde_json::Value;
 
@@ -15,6 +14,7 @@ use super::docker::Docker;
 use super::error::EngineError;
 use super::exec::TerminalSize;
 use super::json;
+use super::streamed::Streamed;
 use super::transport::{self, REQUEST_TIMEOUT};
 use super::{Engine, logs};
 
@@ -48,7 +48,7 @@ pub struct Created {
 #[derive(Debug)]
 pub struct Waiting {
     docker: Docker,
-    body: Incoming,
+    body: Streamed,
 }
 
 impl Engine {
@@ -115,14 +115,11 @@ impl Engine {
 
     async fn waiting(&self, key: ContainerKey, condition: &str) -> Result<Waiting, EngineError> {
         let Self::Docker(docker) = self;
-        let request = Request::post(format!("/containers/{}/wait?condition={condition}", key.id))
-            .body(Full::default())
-            .map_err(|e| EngineError::Protocol(e.to_string()))?;
-        let response = docker.transport().request(request, REQUEST_TIMEOUT).await?;
-        let response = transport::success(response, REQUEST_TIMEOUT).await?;
+        let path = format!("/containers/{}/wait?condition={condition}", key.id);
+        let body = docker.stream(Request::post(path), REQUEST_TIMEOUT).await?;
         Ok(Waiting {
             docker: docker.clone(),
-            body: response.into_body(),
+            body,
         })
     }
 
@@ -173,16 +170,16 @@ impl Waiting {
     pub async fn exit(mut self) -> Result<i64, EngineError> {
         let mut answer = Vec::new();
         loop {
-            match transport::next_data(&mut self.body, Some(QUIET)).await {
-                None => return exit_status(&answer),
-                Some(Ok(data)) => {
+            match tokio::time::timeout(QUIET, self.body.next()).await {
+                Err(_) => self.docker.ping().await?,
+                Ok(None) => return exit_status(&answer),
+                Ok(Some(data)) => {
+                    let data = data?;
                     if answer.len() + data.len() > MAX_WAIT {
                         return Err(EngineError::Protocol("an endless answer".into()));
                     }
-                    answer.extend_from_slice(&data);
+                    answer.extend_from_slice(data);
                 }
-                Some(Err(EngineError::Timeout { .. })) => self.docker.ping().await?,
-                Some(Err(error)) => return Err(error),
             }
         }
     }

@@ -29,6 +29,7 @@ mod session;
 pub mod source;
 mod ssh;
 mod stats;
+mod streamed;
 mod tls;
 pub mod transport;
 mod turns;

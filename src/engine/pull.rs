@@ -6,7 +6,6 @@ mod progress;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use http_body_util::Full;
 use hyper::Request;
 use serde_json::Value;
 
@@ -17,7 +16,6 @@ use super::create::encoded;
 use super::docker::Docker;
 use super::error::EngineError;
 use super::registry::{Credentials, Reference};
-use super::transport;
 
 pub use fault::{PullError, PullFault};
 
@@ -29,8 +27,6 @@ const IDLE: Duration = Duration::from_secs(600);
 const QUIET: Duration = Duration::from_secs(20);
 /// Between two looks at whether to stop, and between two words of progress.
 const LOOK: Duration = Duration::from_millis(100);
-/// For an error's body.
-const ERROR_BODY: Duration = Duration::from_secs(10);
 
 /// How far a pull is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -99,34 +95,26 @@ impl Engine {
         if let Some(credentials) = credentials {
             request = request.header("X-Registry-Auth", credentials.header());
         }
-        let request = request
-            .body(Full::default())
-            .map_err(|e| of_engine(EngineError::Protocol(e.to_string()), false))?;
-
         let mut watch = Watch::over(docker);
         let mut fold = Fold::of(&reference.familiar());
         // The engine's head comes once the registry has answered.
-        let heading = async {
-            let response = docker.transport().request(request, IDLE).await?;
-            transport::success(response, ERROR_BODY).await
-        };
+        let heading = docker.stream(request, IDLE);
         tokio::pin!(heading);
-        let response = loop {
+        let mut body = loop {
             match watch.next(heading.as_mut()).await {
                 Some(answer) => break answer.map_err(|e| of_engine(e, false))?,
                 None => watch.check(cancelled).map_err(|why| why.error(error))?,
             }
         };
-        let mut body = response.into_body();
         let mut shown = Instant::now();
         let mut owed = true;
         loop {
-            let next = transport::next_data(&mut body, None);
+            let next = body.next();
             tokio::pin!(next);
             match watch.next(next).await {
                 Some(Some(Ok(data))) => {
                     watch.heard();
-                    owed |= fold.push(&data);
+                    owed |= fold.push(data);
                 }
                 Some(Some(Err(e))) => return Err(of_engine(e, true)),
                 Some(None) => break,

@@ -26,7 +26,8 @@ pub(super) fn request_head(parts: &request::Parts, body: usize) -> Vec<u8> {
         head.extend_from_slice(b"Connection: close\r\n\r\n");
         return head;
     }
-    if !parts.headers.contains_key(hyper::header::UPGRADE) {
+    let asks = |name| parts.headers.contains_key(name);
+    if !asks(hyper::header::UPGRADE) && !asks(hyper::header::CONNECTION) {
         head.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: tcp\r\n");
     }
     head.extend_from_slice(format!("Content-Length: {body}\r\n\r\n").as_bytes());

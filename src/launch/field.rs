@@ -12,6 +12,7 @@ use std::fmt;
 use super::{EnvVar, PullPolicy, Restart, Ulimit};
 
 pub use mounts::path;
+pub(super) use mounts::{mount_body, truth};
 pub use size::{bytes, nano_cpus, nano_text, size_text};
 
 /// Longest text of the user's that an error repeats, in characters.

@@ -393,6 +393,8 @@ impl Reader<'_> {
         let words: Vec<&str> = inner.split_whitespace().collect();
         let id = |number: u32| Ok(number.to_string());
         match words.as_slice() {
+            // A comment in the middle of a line: `#optional`.
+            [first, ..] if first.starts_with('#') => Ok(String::new()),
             ["pwd" | "echo", "$PWD"] | ["pwd"] | ["pwd", "-P" | "-L"] => {
                 Ok(self.surroundings.cwd.display().to_string())
             }

@@ -74,6 +74,7 @@ fn words_are_split_as_a_shell_does() {
             "a [::1]:80 x?y=1 {a} {\"k\":1}",
             vec!["a", "[::1]:80", "x?y=1", "{a}", "{k:1}"],
         ),
+        ("a `#optional` b", vec!["a", "b"]),
         ("a '*' x*y", vec!["a", "*", "x*y"]),
     ] {
         assert_eq!(words(text), want, "{text}");

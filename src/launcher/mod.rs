@@ -1,9 +1,19 @@
 //! A launch from its plan to its first seconds: what would happen ([`Plan`]), the image fetched, the container
 //! made with the right GPUs, started, read back, and an early end explained.
 
+mod conflicts;
+mod explain;
+mod fetch;
 mod host;
+mod pick;
+pub mod plan;
+pub mod start;
 
+pub use explain::{Explained, explain};
+pub use fetch::{FetchError, fetch};
 pub use host::HostNow;
+pub use plan::{plan, refusal};
+pub use start::{Start, start};
 
 use serde_json::Value;
 

@@ -4,7 +4,7 @@ use crate::model::ComputeCapability;
 
 use super::catalogue::{Arch, Branch, BranchKind, Catalogue, variant_cuda};
 use super::facts::{HostFacts, Target, Variant};
-use super::need::carry;
+use super::need::{Carry, carry};
 use super::version::Version;
 
 /// `sm_120`.
@@ -150,8 +150,43 @@ pub fn base_image(host: &HostFacts) -> Option<String> {
     ))
 }
 
+/// A PyTorch of its own index that a host can run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TorchBuild {
+    /// Its minor version, `2.6`.
+    pub torch: Version,
+    /// The index, `cu124`.
+    pub variant: String,
+    /// The CUDA of that index.
+    pub cuda: Version,
+    /// How the host's driver carries it.
+    pub carry: Carry,
+}
+
+impl TorchBuild {
+    /// Address of its index.
+    pub fn index(&self) -> String {
+        format!("https://download.pytorch.org/whl/{}", self.variant)
+    }
+}
+
 /// The newest PyTorch wheel of its own index that this driver carries and that has SASS for these GPUs.
 pub fn torch_wheel(host: &HostFacts, gpus: &[ComputeCapability]) -> Option<String> {
+    let build = torch_build(host, gpus, &|_, _| true)?;
+    Some(format!(
+        "pip install 'torch=={}.*' --index-url {}",
+        build.torch,
+        build.index()
+    ))
+}
+
+/// The newest PyTorch of its own index that this driver carries, that has SASS for these GPUs, and whose minor
+/// version and index are `wanted`.
+pub fn torch_build(
+    host: &HostFacts,
+    gpus: &[ComputeCapability],
+    wanted: &dyn Fn(&Version, &str) -> bool,
+) -> Option<TorchBuild> {
     let cuda = host.cuda.as_ref()?;
     let catalogue = Catalogue::get();
     let on_arm = host
@@ -182,16 +217,19 @@ pub fn torch_wheel(host: &HostFacts, gpus: &[ComputeCapability]) -> Option<Strin
         let newest = row
             .variants
             .iter()
+            .filter(|variant| wanted(&row.torch, variant))
             .filter_map(|v| variant_cuda(v).map(|cuda| (v, cuda)))
             .filter(|(_, need)| carry(need, cuda, host.driver.as_ref()).carries())
             .filter(|(variant, _)| compiled(variant))
             // What the driver carries natively before what minor-version compatibility carries.
             .max_by(|a, b| (a.1 <= *cuda).cmp(&(b.1 <= *cuda)).then(a.1.cmp(&b.1)));
-        if let Some((variant, _)) = newest {
-            return Some(format!(
-                "pip install 'torch=={}.*' --index-url https://download.pytorch.org/whl/{variant}",
-                row.torch
-            ));
+        if let Some((variant, need)) = newest {
+            return Some(TorchBuild {
+                torch: row.torch.clone(),
+                variant: variant.clone(),
+                carry: carry(&need, cuda, host.driver.as_ref()),
+                cuda: need,
+            });
         }
     }
     None

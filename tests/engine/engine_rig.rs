@@ -258,17 +258,23 @@ pub struct OwnEngine {
 
 impl OwnEngine {
     pub fn up(name: &str) -> Self {
+        Self::up_with(name, &[])
+    }
+
+    /// With flags of dockerd's.
+    pub fn up_with(name: &str, flags: &[&str]) -> Self {
         let dir = std::env::temp_dir().join(format!("mw-{name}-{}", std::process::id()));
         let own = Self { dir };
-        own.run("up");
+        own.run("up", flags);
         own
     }
 
-    fn run(&self, verb: &str) {
+    fn run(&self, verb: &str, flags: &[&str]) {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/engine");
         let output = Command::new(script)
             .arg(verb)
             .arg(&self.dir)
+            .args(flags)
             .output()
             .expect(".ci/engine");
         assert!(
@@ -283,7 +289,7 @@ impl OwnEngine {
     }
 
     pub fn again(&self) {
-        self.run("up");
+        self.run("up", &[]);
     }
 
     /// Sends dockerd a signal by its own id.

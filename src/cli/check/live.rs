@@ -17,7 +17,7 @@ use crate::verdict::facts::HostFacts;
 const DRIVER: Duration = Duration::from_secs(10);
 
 /// What was found.
-pub(super) struct Live {
+pub(in crate::cli) struct Live {
     /// The engine, where one is needed.
     pub engine: Option<Connected>,
     info: Option<EngineInfo>,

@@ -1,17 +1,16 @@
 //! `midwatch check`: will these images run here, or on the host that is named?
 
 mod json;
-mod live;
+pub(super) mod live;
 mod report;
 mod text;
 
-use std::io::{IsTerminal, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::check::judged;
 use crate::check::subject::{self, Found};
-use crate::check::{Cancel, Progress, ScanError, Subject, Told, whole};
+use crate::check::{Cancel, ScanError, Subject, Told, whole};
 use crate::engine::Connected;
 use crate::inspect::Known;
 use crate::inspect::archive::ArchiveError;
@@ -21,6 +20,7 @@ use crate::verdict::facts::{HostFacts, Injection};
 use crate::verdict::{Answer, hypothetical, judge};
 
 use super::args::{CheckArgs, GlobalArgs};
+use super::bar::Bar;
 use super::{Exit, complain, print};
 
 pub use json::{FindingJson, finding};
@@ -102,20 +102,25 @@ fn named_host(args: &CheckArgs, month: &str) -> Result<Option<HostFacts>, Proble
         Mode::Legacy => Injection::Legacy,
         Mode::Cdi => Injection::Cdi,
     };
-    hypothetical::host(
-        args.driver.as_deref(),
-        args.cuda.as_deref(),
-        &args.gpu,
-        mode,
-        None,
-        month,
+    host_of(&args.driver, &args.cuda, &args.gpu, mode, month).map(Some)
+}
+
+/// The host that is named; a problem is one of usage.
+pub(super) fn host_of(
+    driver: &Option<String>,
+    cuda: &Option<String>,
+    gpus: &[String],
+    mode: Injection,
+    month: &str,
+) -> Result<HostFacts, Problem> {
+    hypothetical::host(driver.as_deref(), cuda.as_deref(), gpus, mode, None, month).map_err(
+        |error| Problem {
+            what: "wrong usage".to_owned(),
+            why: error.to_string(),
+            remedy: "`--gpu` takes a product's name (H100) or a compute capability (sm_90)"
+                .to_owned(),
+        },
     )
-    .map(Some)
-    .map_err(|error| Problem {
-        what: "wrong usage".to_owned(),
-        why: error.to_string(),
-        remedy: "`--gpu` takes a product's name (H100) or a compute capability (sm_90)".to_owned(),
-    })
 }
 
 /// The verdict of an image that was just built, as `check` would give it.
@@ -490,60 +495,4 @@ fn file_problem(word: &str, error: &ArchiveError) -> Problem {
         why: error.to_string(),
         remedy,
     }
-}
-
-/// The progress line on a terminal's standard error.
-#[derive(Debug)]
-struct Bar {
-    shown: bool,
-    state: Mutex<(String, bool)>,
-}
-
-impl Bar {
-    fn new() -> Self {
-        Self {
-            shown: std::io::stderr().is_terminal(),
-            state: Mutex::default(),
-        }
-    }
-
-    fn begin(&self, word: &str) {
-        let name = crate::model::text::clean(word, 60);
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).0 = name;
-    }
-
-    fn show(&self, progress: Progress) {
-        if !self.shown {
-            return;
-        }
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.1 = true;
-        let text = progress_line(&state.0, &progress);
-        let mut out = std::io::stderr().lock();
-        let _ = write!(out, "\r\x1b[K{text}");
-        let _ = out.flush();
-    }
-
-    fn clear(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if std::mem::take(&mut state.1) {
-            let mut out = std::io::stderr().lock();
-            let _ = write!(out, "\r\x1b[K");
-            let _ = out.flush();
-        }
-    }
-}
-
-/// `my-train:0.4: 1.2 GiB of 5.1 GiB, 23 %, 12 s left`.
-fn progress_line(name: &str, progress: &Progress) -> String {
-    use super::format::bytes;
-    let mut line = format!("{name}: {}", bytes(progress.bytes));
-    if let Some(total) = progress.total_bytes.filter(|t| *t > 0) {
-        let percent = (progress.bytes as f64 / total as f64 * 100.0).min(99.0);
-        line.push_str(&format!(" of {}, {percent:.0} %", bytes(total)));
-    }
-    if let Some(left) = progress.left() {
-        line.push_str(&format!(", {} s left", left.as_secs().max(1)));
-    }
-    line
 }

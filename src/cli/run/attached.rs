@@ -1,0 +1,312 @@
+//! A container in the foreground: its output here, what is typed to it, signals passed on, its exit status.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use tokio::io::AsyncWrite;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::complain_line;
+use crate::engine::exec::TerminalSize;
+use crate::engine::{Attached, Attaching, Engine, EngineError, Waiting};
+use crate::failures::{self, Ended};
+use crate::launch::LaunchSpec;
+use crate::launcher::Launched;
+use crate::model::{ContainerKey, Problem};
+
+/// Bytes of the end of its output that are kept for explaining a failure.
+const KEPT: usize = 64 * 1024;
+/// How long the rest of its output may take once it has ended.
+const REST: Duration = Duration::from_secs(10);
+/// Signals that are passed on, by Linux's numbers, with the names that engines take.
+const PASSED: [(i32, &str); 9] = [
+    (1, "SIGHUP"),
+    (2, "SIGINT"),
+    (3, "SIGQUIT"),
+    (10, "SIGUSR1"),
+    (12, "SIGUSR2"),
+    (15, "SIGTERM"),
+    (18, "SIGCONT"),
+    (21, "SIGTTIN"),
+    (22, "SIGTTOU"),
+];
+
+/// What was made ready before the start.
+type Ready = (Waiting, Attached);
+
+/// A foreground run.
+pub(super) struct Foreground<'a> {
+    engine: &'a Engine,
+    spec: &'a LaunchSpec,
+    ready: Mutex<Option<Ready>>,
+}
+
+impl<'a> Foreground<'a> {
+    pub fn new(engine: &'a Engine, spec: &'a LaunchSpec) -> Self {
+        Self {
+            engine,
+            spec,
+            ready: Mutex::default(),
+        }
+    }
+
+    /// Begins to wait and attaches, before the start: nothing of a short life is missed.
+    pub async fn before(&self, key: ContainerKey) -> Result<(), EngineError> {
+        let waiting = self.engine.wait_begin(key, self.spec.rm).await?;
+        let what = Attaching {
+            stdin: self.spec.interactive,
+            stdout: true,
+            stderr: true,
+            tty: self.spec.tty,
+        };
+        let attached = self.engine.attach(key, what).await?;
+        *self.ready.lock().unwrap_or_else(PoisonError::into_inner) = Some((waiting, attached));
+        Ok(())
+    }
+
+    /// Stays with it to its end: its exit status.
+    pub async fn until_the_end(&self, launched: &Launched) -> Result<u8, Problem> {
+        let ready = self
+            .ready
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some((waiting, attached)) = ready else {
+            return Err(lost("it was not attached to"));
+        };
+        let raw = match self.spec.tty {
+            true => Raw::enter(),
+            false => None,
+        };
+        let tail = Tail::default();
+        let pump = {
+            let (out, err) = (
+                Tee::new(tokio::io::stdout(), tail.clone()),
+                Tee::new(tokio::io::stderr(), tail.clone()),
+            );
+            async move {
+                match self.spec.interactive {
+                    true => attached.pump(tokio::io::stdin(), out, err).await,
+                    false => attached.pump(tokio::io::empty(), out, err).await,
+                }
+            }
+        };
+        let signals = self.pass_signals(launched.key);
+        tokio::pin!(pump, signals);
+        let exit = waiting.exit();
+        tokio::pin!(exit);
+        let mut pumped = false;
+        let code = loop {
+            tokio::select! {
+                code = &mut exit => break code,
+                _ = &mut pump, if !pumped => pumped = true,
+                () = &mut signals => {}
+            }
+        };
+        if !pumped {
+            let _ = tokio::time::timeout(REST, &mut pump).await;
+        }
+        drop(raw);
+        let code = match code {
+            Ok(code) => code,
+            Err(error) => return Err(lost(&error.to_string())),
+        };
+        if code != 0 {
+            self.explain(launched, code, &tail.lines()).await;
+        }
+        // A shell has eight bits.
+        Ok((code & 0xff) as u8)
+    }
+
+    /// Never ends.
+    async fn pass_signals(&self, key: ContainerKey) {
+        let mut streams: Vec<(Signal, &str)> = Vec::new();
+        for (number, name) in PASSED {
+            // With a terminal of its own the keys go in as bytes; what `kill` sends is passed on all the same.
+            if let Ok(stream) = signal(SignalKind::from_raw(number)) {
+                streams.push((stream, name));
+            }
+        }
+        let mut resized = signal(SignalKind::window_change()).ok();
+        if self.spec.tty {
+            self.resize(key).await;
+        }
+        loop {
+            let next = next_signal(&mut streams, &mut resized).await;
+            match next {
+                Some(name) => {
+                    // One that has just ended takes no signal.
+                    let _ = self.engine.kill(key, name).await;
+                }
+                None if self.spec.tty => self.resize(key).await,
+                None => {}
+            }
+        }
+    }
+
+    async fn resize(&self, key: ContainerKey) {
+        if let Ok(size) = tcgetwinsize(io::stdout()) {
+            let size = TerminalSize {
+                columns: size.ws_col,
+                rows: size.ws_row,
+            };
+            let _ = self.engine.resize(key, size).await;
+        }
+    }
+
+    /// A known failure is explained; what the program itself said stands above it.
+    async fn explain(&self, launched: &Launched, code: i64, lines: &[String]) {
+        let detail = self.engine.inspect(launched.key).await.ok();
+        let ended = Ended {
+            exit_code: Some(code),
+            oom_killed: detail.as_ref().and_then(|d| d.oom_killed),
+            error: detail
+                .as_ref()
+                .and_then(|d| d.error.as_deref())
+                .filter(|e| !e.is_empty()),
+            lines,
+            shm_bytes: detail.as_ref().and_then(|d| d.shm_size_bytes),
+            has_gpus: !launched.gpus.is_empty(),
+        };
+        let Some(failure) = failures::explain(&ended) else {
+            return;
+        };
+        complain_line(&format!(
+            "{} ended with exit code {code}: {}",
+            launched.name, failure.title
+        ));
+        if !failure.cause.is_empty() {
+            complain_line(&failure.cause);
+        }
+        for remedy in &failure.remedy {
+            complain_line(&format!("try: {remedy}"));
+        }
+    }
+}
+
+fn lost(why: &str) -> Problem {
+    Problem {
+        what: "lost sight of the container".to_owned(),
+        why: why.to_owned(),
+        remedy: "It may still run: see `midwatch ps`".to_owned(),
+    }
+}
+
+/// The next signal by name; `None`: the terminal has another size.
+async fn next_signal<'n>(
+    streams: &mut [(Signal, &'n str)],
+    resized: &mut Option<Signal>,
+) -> Option<&'n str> {
+    std::future::poll_fn(|context| {
+        for (stream, name) in streams.iter_mut() {
+            if let Poll::Ready(Some(())) = stream.poll_recv(context) {
+                return Poll::Ready(Some(*name));
+            }
+        }
+        match resized.as_mut().map(|stream| stream.poll_recv(context)) {
+            Some(Poll::Ready(Some(()))) => Poll::Ready(None),
+            _ => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// The terminal without its own meaning of keys, until dropped.
+struct Raw(Termios);
+
+impl Raw {
+    fn enter() -> Option<Self> {
+        let before = tcgetattr(io::stdin()).ok()?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        tcsetattr(io::stdin(), OptionalActions::Now, &raw).ok()?;
+        Some(Self(before))
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
+    }
+}
+
+/// The end of what was written, of both outputs.
+#[derive(Debug, Clone, Default)]
+struct Tail(Arc<Mutex<VecDeque<u8>>>);
+
+impl Tail {
+    fn push(&self, bytes: &[u8]) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = bytes.len().min(KEPT);
+        let surplus = (kept.len() + new).saturating_sub(KEPT);
+        let old = surplus.min(kept.len());
+        kept.drain(..old);
+        kept.extend(bytes.iter().skip(bytes.len() - new));
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes: Vec<u8> = kept.iter().copied().collect();
+        String::from_utf8_lossy(&bytes)
+            .split(['\n', '\r'])
+            .filter(|line| !line.trim().is_empty())
+            .map(|line| crate::model::text::clean(line, 4096))
+            .collect()
+    }
+}
+
+/// Writes on, and keeps the end.
+struct Tee<W> {
+    to: W,
+    tail: Tail,
+}
+
+impl<W> Tee<W> {
+    fn new(to: W, tail: Tail) -> Self {
+        Self { to, tail }
+    }
+}
+
+impl<W: AsyncWrite + Unpin> AsyncWrite for Tee<W> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.to).poll_write(context, bytes);
+        if let Poll::Ready(Ok(count)) = written {
+            self.tail.push(bytes.get(..count).unwrap_or_default());
+        }
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.to).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.to).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_the_output_is_kept_and_bounded() {
+        let tail = Tail::default();
+        tail.push(b"one\ntwo\r 50%\r100%\n\n\x1b[31mred\x1b[0m\n");
+        assert_eq!(tail.lines(), ["one", "two", "50%", "100%", "red"]);
+        tail.push(&vec![b'x'; 3 * KEPT]);
+        assert_eq!(tail.lines().len(), 1);
+        tail.push(b"\nlast");
+        assert_eq!(tail.lines().last().map(String::as_str), Some("last"));
+        assert!(tail.0.lock().unwrap().len() <= KEPT);
+    }
+}
