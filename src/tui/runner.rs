@@ -13,8 +13,10 @@ use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Handle;
 
+use super::building::folders;
 use super::effect::{Effect, Outcome};
 use super::preferences::Preferences;
+use crate::build::{BuildAsk, BuildError, Built};
 use crate::check::{Cancel, Progress, Subject};
 use crate::engine::{Engine, PullProgress};
 use crate::inspect::Known;
@@ -126,6 +128,19 @@ pub trait Backend: Send + Sync + 'static {
         let _ = key;
         Box::pin(std::future::ready((format!("{name} ended"), Vec::new())))
     }
+    /// Builds an image, tells how it goes, and ends soon after `cancel` says so with nothing left of it.
+    fn build(
+        &self,
+        _ask: BuildAsk,
+        _told: crate::build::Told,
+        _cancel: Cancel,
+    ) -> BoxFuture<'static, Result<Built, BuildError>> {
+        Box::pin(std::future::ready(Err(BuildError::Problem(Problem {
+            what: "cannot build".to_owned(),
+            why: "nothing can be built here".to_owned(),
+            remedy: String::new(),
+        }))))
+    }
     /// Opens a shell (`bash`, else `sh`) in the container, with a terminal of this size.
     fn open_shell(
         &self,
@@ -144,6 +159,7 @@ pub struct Runner<B> {
     pub(super) preferences: PathBuf,
     checks: Arc<Running<Subject>>,
     pub(super) launches: Arc<Running<u64>>,
+    pub(super) builds: Arc<Running<u64>>,
 }
 
 /// What runs and can be stopped.
@@ -224,6 +240,7 @@ impl<B: Backend> Runner<B> {
             preferences,
             checks: Arc::default(),
             launches: Arc::default(),
+            builds: Arc::default(),
         }
     }
 
@@ -274,6 +291,16 @@ impl<B: Backend> Runner<B> {
             | Effect::CompletePath { .. }
             | Effect::MakeFolder(_)
             | Effect::KeepLaunch(_)) => self.launches(launch),
+            Effect::Build { id, ask } => self.build(id, *ask),
+            Effect::CancelBuild(id) => {
+                self.builds.cancel(&id);
+            }
+            Effect::BuildPaths(text) => self.blocking(move || {
+                let home = std::env::var_os("HOME").map(PathBuf::from);
+                let cwd = std::env::current_dir().unwrap_or_default();
+                let paths = folders(&text, home.as_deref(), &cwd);
+                Outcome::BuildPaths { text, paths }
+            }),
             Effect::Log(command) => self.backend.log(command),
             Effect::SaveFile { path, text } => {
                 self.blocking(move || Outcome::Saved(save_new(&path, text.as_bytes())));

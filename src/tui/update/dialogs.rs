@@ -3,6 +3,7 @@
 use super::commands;
 use crate::model::ContainerCommand;
 use crate::tui::Action;
+use crate::tui::building;
 use crate::tui::effect::Effect;
 use crate::tui::form::{act, flow, open};
 use crate::tui::keymap::KeyPress;
@@ -33,6 +34,8 @@ pub(super) fn on_key(
         // A start goes on: its keys are those of dialogs.
         Some(Layer::Form(_)) => act::on_key(state, key, action, effects),
         Some(Layer::Launches { .. }) => open::on_list_key(state, key, action, effects),
+        Some(Layer::BuildForm(_)) => building::act::form_key(state, key, action, effects),
+        Some(Layer::Building(_)) => building::act::log_key(state, action),
         Some(Layer::Message { .. }) => {
             if matches!(action, Some(Action::Enter | Action::Back)) {
                 state.ui.layers.pop();
@@ -160,7 +163,7 @@ fn question(state: &mut State, key: KeyPress, action: Option<Action>, effects: &
 fn scroll(confirm: &mut Confirm, by: isize) {
     let count = match &confirm.ask {
         Ask::Containers { targets, .. } => targets.len(),
-        Ask::Process { .. } => 0,
+        Ask::Process { .. } | Ask::CancelBuild { .. } => 0,
         Ask::Launch { lines, .. } => lines.len(),
     };
     confirm.scroll = confirm
@@ -198,6 +201,7 @@ fn answer(state: &mut State, effects: &mut Vec<Effect>) {
             process, signal, ..
         } => commands::signal(process, signal, effects),
         Ask::Launch { force, .. } => flow::allow(state, force, effects),
+        Ask::CancelBuild { id, .. } => building::act::cancel(state, id, effects),
     }
 }
 
@@ -273,7 +277,7 @@ fn accept(state: &mut State, effects: &mut Vec<Effect>) {
     };
     let text = prompt.input.value().trim().to_owned();
     match &prompt.kind {
-        PromptKind::Filter | PromptKind::Search => {}
+        PromptKind::Filter | PromptKind::Search | PromptKind::Field => {}
         PromptKind::Preset { .. } if text.is_empty() || text.chars().count() > 60 => {
             refuse(state, prompt, "a name of 1 to 60 characters");
         }

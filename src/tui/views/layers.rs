@@ -6,6 +6,7 @@ use super::layout::Layout;
 use super::{Regions, Target};
 use crate::model::{ContainerCommand, mask_command};
 use crate::tui::action::Group;
+use crate::tui::building;
 use crate::tui::keymap::Mode;
 use crate::tui::state::State;
 use crate::tui::state::layers::{
@@ -28,12 +29,14 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, region
             } => message(paint, title, lines, *scroll, regions),
             Layer::Form(form) => crate::tui::form::view::draw(state, paint, form, regions),
             Layer::Launches { selected } => launches(state, paint, *selected, regions),
+            Layer::BuildForm(form) => building::view::form(paint, form, regions),
+            Layer::Building(build) => building::view::log(paint, build, regions),
         }
     }
 }
 
 /// An empty box in the middle; returns its inside.
-fn open(
+pub(crate) fn open(
     paint: &mut Paint<'_>,
     columns: u16,
     rows: u16,
@@ -127,6 +130,13 @@ fn question(paint: &mut Paint<'_>, confirm: &Confirm, regions: &mut Regions) {
             row_count(lines.len()),
         ),
         Ask::Launch { text, lines, .. } => ("launch", text.clone(), row_count(lines.len())),
+        Ask::CancelBuild { title, .. } => (
+            "stop the build",
+            format!(
+                "Stop building {title}? Nothing of it is left but what the engine keeps for the next build."
+            ),
+            0,
+        ),
     };
     let volumes = matches!(
         &confirm.ask,
@@ -167,6 +177,7 @@ fn question(paint: &mut Paint<'_>, confirm: &Confirm, regions: &mut Regions) {
                 paint.text(list.x, y, list.width, line, tone);
             }
         }
+        Ask::CancelBuild { .. } => {}
     }
     y += listed;
     if confirm.changed {
@@ -352,7 +363,7 @@ fn columns(paint: &mut Paint<'_>, chooser: &ColumnChooser, regions: &mut Regions
 fn prompt(paint: &mut Paint<'_>, prompt: &Prompt, layout: &Layout, regions: &mut Regions) {
     let title = match &prompt.kind {
         // Both are drawn in place.
-        PromptKind::Filter | PromptKind::Search => return,
+        PromptKind::Filter | PromptKind::Search | PromptKind::Field => return,
         PromptKind::Rename(_) => "new name",
         PromptKind::Preset { .. } => "keep as the preset",
         PromptKind::Grace { restart: false, .. } => "stop: seconds to end in",
