@@ -140,7 +140,8 @@ impl Engine {
         fold.finish();
         told(fold.progress().clone());
         if let Some(text) = fold.error() {
-            return Err(error(fault::of_text(text, true), text.to_owned()));
+            // Engines that answer before they asked the registry tell every error so.
+            return Err(error(fault::of_text(text, fold.begun()), text.to_owned()));
         }
         match docker.find_image(&reference.in_store()).await {
             Ok(Some((id, value))) => match other_platform(platform, &value) {
