@@ -32,6 +32,8 @@ mod host_stats;
 mod host_trees;
 #[path = "engine/host_v2.rs"]
 mod host_v2;
+#[path = "engine/launch_cli.rs"]
+mod launch_cli;
 #[path = "engine/logs_rig.rs"]
 mod logs_rig;
 #[path = "engine/logs_service.rs"]

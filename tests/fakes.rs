@@ -22,6 +22,8 @@ mod fake_engine;
 mod demo_engine;
 #[path = "fakes/demo_faults.rs"]
 mod demo_faults;
+#[path = "fakes/demo_launch.rs"]
+mod demo_launch;
 #[path = "fakes/engine_faults.rs"]
 mod engine_faults;
 #[path = "engine/engine_rig.rs"]
@@ -45,6 +47,8 @@ mod gpu_release;
 mod gpu_soak;
 #[path = "fakes/gpu_xid.rs"]
 mod gpu_xid;
+#[path = "fakes/launch_forms.rs"]
+mod launch_forms;
 #[path = "fakes/logs_faults.rs"]
 mod logs_faults;
 #[path = "engine/logs_rig.rs"]

@@ -18,7 +18,7 @@ use super::{Cancel, Progress, Subject, Told};
 #[derive(Debug, Clone)]
 pub enum Found {
     /// An image of the engine's store; its content where it was kept.
-    Image(Subject, Known),
+    Image(Subject, Box<Known>),
     /// A container; of its own file system nothing is known yet.
     Container(Box<Launched>),
     /// A file that is to be read as an archive.
@@ -59,7 +59,7 @@ pub async fn find(engine: &Engine, cache: &Cache, word: &str) -> Result<Found, S
     }
     if let Some((id, _)) = engine.find_image(word).await? {
         let known = known(engine, cache, &id).await?;
-        return Ok(Found::Image(Subject::Image(id), known));
+        return Ok(Found::Image(Subject::Image(id), Box::new(known)));
     }
     if let Some((key, json)) = engine.find_container(word).await? {
         return Ok(Found::Container(Box::new(

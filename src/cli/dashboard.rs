@@ -8,15 +8,17 @@ use jiff::tz::TimeZone;
 
 use crate::inspect::cache::Cache;
 use crate::lanes::{Queue, Waker};
+use crate::launch::Surroundings;
 use crate::logs::Limits;
 use crate::model::{HostId, Problem, Stamp};
 use crate::trace::Kind;
 use crate::tui::config::{self, Config, Overrides};
+use crate::tui::launching::{launches_path, load_launches};
 use crate::tui::live::Services;
 use crate::tui::preferences::Preferences;
 use crate::tui::run::{self, Options};
 use crate::tui::runner::Runner;
-use crate::tui::{Dashboard, State, StateConfig};
+use crate::tui::{Dashboard, Launches, State, StateConfig};
 use crate::watch::Watch;
 
 use super::args::GlobalArgs;
@@ -90,6 +92,7 @@ pub fn run(global: &GlobalArgs) -> Result<Exit, Problem> {
             }
         })?;
     runner.end_checks(LAST_CHECKS);
+    runner.end_launches(LAST_CHECKS);
     runner.end_builds(LAST_CHECKS);
     trace.count(Kind::Frame, "frames", stats.frames);
     trace.count(Kind::Frame, "bytes", stats.bytes);
@@ -115,6 +118,8 @@ fn state_config(global: &GlobalArgs, config: &Config, kept: Option<&PathBuf>) ->
             log_timestamps: preferences.log_timestamps || config.logs.timestamps,
             log_wrap: preferences.log_wrap.or(Some(config.logs.wrap)),
         },
+        launches: kept.map_or_else(Launches::default, |path| launches(path)),
+        surroundings: Surroundings::of_process(),
         read_only: config.read_only,
         demo: global.demo,
         time_zone: TimeZone::system(),
@@ -144,6 +149,19 @@ fn preferences(path: &PathBuf) -> Preferences {
     toml::from_str(&text).unwrap_or_else(|error: toml::de::Error| {
         complain(&ignored(path, error.message().to_owned()));
         Preferences::default()
+    })
+}
+
+/// What was launched; a file that cannot be read costs the list and a line, never the start.
+fn launches(preferences: &std::path::Path) -> Launches {
+    let path = launches_path(preferences);
+    load_launches(&path).unwrap_or_else(|why| {
+        complain(&Problem {
+            what: "the last launches are not known".to_owned(),
+            why,
+            remedy: "Nothing is written into that file before it can be read again".to_owned(),
+        });
+        Launches::default()
     })
 }
 

@@ -5,7 +5,7 @@ use crate::model::{ContainerCommand, ContainerKey, EventKind, ProcKey, Signal};
 use super::cast::{Asked, Program};
 use super::programs::{self, KERNEL, RANK_1};
 use super::world::{Cause, Doom, World, lost_since};
-use super::{DemoError, DemoEvent, gpus};
+use super::{DemoError, DemoEvent, gpus, made};
 
 /// What came of an action at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,11 +76,14 @@ fn start(world: &mut World, key: ContainerKey) -> Result<Acted, DemoError> {
         && ids.contains(&"3")
     {
         // The toolkit cannot find a card that fell off the bus; the engine tells its hook's words.
-        let text = "failed to create task for container: failed to create shim task: OCI runtime create \
-                    failed: runc create failed: unable to start container process: error during container \
-                    init: error running prestart hook #0: exit status 1, stdout: , stderr: Auto-detected \
-                    mode as 'legacy'\nnvidia-container-cli: device error: 3: unknown device: unknown";
-        member.refused = Some((text.to_owned(), 128));
+        let text = made::unknown_device("3");
+        member.refused = Some((text.clone(), 128));
+        return Err(DemoError::new(500, text));
+    }
+    if let Some(text) = made::refusal(world, key) {
+        if let Some(member) = world.members.get_mut(&key) {
+            member.refused = Some((text.clone(), 128));
+        }
         return Err(DemoError::new(500, text));
     }
     world.run_again(key, now);
@@ -284,42 +287,22 @@ fn remove(world: &mut World, key: ContainerKey, force: bool) -> Result<Acted, De
         }
         kill(world, key, Signal("KILL"))?;
     }
-    let now = world.now();
-    world.tell(now, key, EventKind::Destroy);
-    world.members.remove(&key);
+    // One that goes with its end is gone already.
+    if world.members.contains_key(&key) {
+        world.remove(key, world.now());
+    }
     Ok(Acted::Done)
 }
 
 fn rename(world: &mut World, key: ContainerKey, to: &str) -> Result<Acted, DemoError> {
     let to = to.strip_prefix('/').unwrap_or(to);
-    let mut letters = to.chars();
-    let starts_well = letters.next().is_some_and(|c| c.is_ascii_alphanumeric());
-    let goes_well = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     if to.is_empty() {
         return Err(DemoError::new(
             400,
             "Neither old nor new names may be empty",
         ));
     }
-    if !starts_well || to.len() < 2 || !letters.all(goes_well) {
-        return Err(DemoError::new(
-            400,
-            format!("Invalid container name ({to}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"),
-        ));
-    }
-    if let Some(other) = world.members.values().find(|m| m.name == to) {
-        let text = if other.key == key {
-            "Renaming a container with the same name as its current name".to_owned()
-        } else {
-            format!(
-                "Conflict. The container name \"/{to}\" is already in use by container \"{}\". You have to \
-                 remove (or rename) that container to be able to reuse that name.",
-                other.key.id
-            )
-        };
-        let status = if other.key == key { 400 } else { 409 };
-        return Err(DemoError::new(status, text));
-    }
+    check_new_name(world, to, Some(key))?;
     let time = world.wall(world.now());
     let Some(member) = world.members.get_mut(&key) else {
         return Err(DemoError::no_such(&key));
@@ -335,6 +318,38 @@ fn rename(world: &mut World, key: ContainerKey, to: &str) -> Result<Acted, DemoE
     };
     world.push(event);
     Ok(Acted::Done)
+}
+
+/// Whether a container may be called so: `key` is that of one that is renamed.
+pub(super) fn check_new_name(
+    world: &World,
+    to: &str,
+    key: Option<ContainerKey>,
+) -> Result<(), DemoError> {
+    let mut letters = to.chars();
+    let starts_well = letters.next().is_some_and(|c| c.is_ascii_alphanumeric());
+    let goes_well = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    if !starts_well || to.len() < 2 || !letters.all(goes_well) {
+        return Err(DemoError::new(
+            400,
+            format!("Invalid container name ({to}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"),
+        ));
+    }
+    if let Some(other) = world.members.values().find(|m| m.name == to) {
+        let same = Some(other.key) == key;
+        let text = if same {
+            "Renaming a container with the same name as its current name".to_owned()
+        } else {
+            format!(
+                "Conflict. The container name \"/{to}\" is already in use by container \"{}\". You have to \
+                 remove (or rename) that container to be able to reuse that name.",
+                other.key.id
+            )
+        };
+        let status = if same { 400 } else { 409 };
+        return Err(DemoError::new(status, text));
+    }
+    Ok(())
 }
 
 /// Sends a signal to a process of the machine: not by way of the engine.

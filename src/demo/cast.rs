@@ -28,6 +28,16 @@ pub(super) enum Program {
     Exporter,
     /// A short job that a timer of the host starts now and then.
     Backup,
+    /// A training that a user made: computes on all its GPUs.
+    Training,
+    /// A server that a user made: holds most of its GPUs' memory.
+    Serving,
+    /// `nvidia-smi`: a look at the GPUs.
+    Smi,
+    /// Ends at once.
+    Brief,
+    /// Anything else that a user made: runs until it is stopped.
+    Job,
 }
 
 /// How GPUs are asked for.
@@ -126,6 +136,31 @@ const TRAINER_ENV: &[&str] = &[
     "WANDB_PROJECT=llama-sft",
     "WANDB_API_KEY=0000demo0000key0000that0000opens0000nothing",
 ];
+
+/// A role for what has none yet.
+pub(super) static NOBODY: Role = Role {
+    name: "",
+    image: "",
+    program: Program::Job,
+    entrypoint: &[],
+    command: &[],
+    env: &[],
+    asked: Asked::Nothing,
+    user: ("root", 0),
+    compose: None,
+    ports: &[],
+    mounts: &[],
+    workdir: "/",
+    tty: false,
+    memory_limit: 0,
+    shm: 64 * MIB,
+    restart: "no",
+    health: false,
+    stop_timeout: None,
+    bash: false,
+    created: 0,
+    runs: &[],
+};
 
 /// The containers.
 pub(super) const ROLES: &[Role] = &[

@@ -164,14 +164,15 @@ impl DemoEngine {
         )))
     }
 
-    /// What an attached client sees from now on, until the container ends.
+    /// What an attached client sees from now on, until the container ends. One that has never run is waited
+    /// for.
     ///
     /// # Errors
-    /// No such container, or it does not run.
+    /// No such container, or it does not run any more.
     pub async fn attach(&self, key: ContainerKey) -> Result<ByteStream, DemoError> {
         let now = Stamp::now();
         let tty = self.host.has_tty(key, now)?;
-        if !self.host.is_live(key, now) {
+        if !self.host.is_live(key, now) && !self.host.is_new(key, now) {
             return Err(DemoError::new(
                 409,
                 format!("container {} is not running", key.id),
@@ -192,7 +193,7 @@ impl DemoEngine {
                             .collect();
                         return Some((bytes, (host, now)));
                     }
-                    if !live {
+                    if !live && !host.is_new(key, now) {
                         return None;
                     }
                     time::sleep(LOOK).await;

@@ -9,7 +9,7 @@ use super::cast::{
     API_VERSION, Asked, CPUS, ENGINE_VERSION, HOST_MEMORY, HOST_NAME, OPERATING_SYSTEM, RUNTIMES,
     Role,
 };
-use super::pictures::{PICTURES, Picture};
+use super::pictures::{FETCHED, PICTURES, Picture};
 use super::random::Dice;
 use super::world::{Cause, Member, T, World};
 
@@ -48,7 +48,7 @@ pub(super) fn image_id(seed: u64, tag: &str) -> String {
 
 /// The image of a tag.
 pub(super) fn picture(tag: &str) -> Option<&'static Picture> {
-    PICTURES.iter().find(|p| p.tag == tag)
+    PICTURES.iter().chain(FETCHED).find(|p| p.tag == tag)
 }
 
 /// Life state, in the engine's words.
@@ -261,10 +261,14 @@ pub(super) fn network(role: &Role) -> String {
         .map_or("bridge".into(), |(project, _)| format!("{project}_default"))
 }
 
+/// What is in the store: what was always there, and what was fetched.
+pub(super) fn store(world: &World) -> impl Iterator<Item = &'static Picture> {
+    PICTURES.iter().chain(world.pulled.iter().copied())
+}
+
 /// The store's images.
 pub(super) fn images(world: &World) -> Vec<Image> {
-    PICTURES
-        .iter()
+    store(world)
         .map(|p| Image {
             id: ImageId(image_id(world.seed, p.tag).into()),
             tags: vec![p.tag.to_owned()],

@@ -11,10 +11,10 @@ use crate::model::{
 };
 
 use super::cast::{DRIVER, Program};
-use super::programs::{KERNEL, RANK_1, training_phase};
+use super::programs::{self, KERNEL, RANK_1, training_phase};
 use super::random::Dice;
 use super::training::Phase;
-use super::world::{Run, T, World, lost_since};
+use super::world::{Member, Run, T, World, lost_since};
 
 const MIB: u64 = 1 << 20;
 const TOTAL_MIB: u64 = 81_559;
@@ -184,8 +184,72 @@ pub(super) fn holders(world: &World, t: T) -> Vec<Holder> {
             container: Some(member.key),
         });
     }
+    held.extend(
+        world
+            .members
+            .values()
+            .flat_map(|member| made_holders(world, member, t)),
+    );
     held.sort_by_key(|h| (h.gpu, h.pid));
     held
+}
+
+/// The GPU processes of a container that a user made: one a GPU.
+fn made_holders(world: &World, member: &Member, t: T) -> Vec<Holder> {
+    let Some((run, made)) = member.live().zip(member.made.as_ref()) else {
+        return Vec::new();
+    };
+    let age = run.elapsed(t);
+    let full = match member.role.program {
+        Program::Training => 41_000,
+        Program::Serving => 72_900,
+        _ => return Vec::new(),
+    };
+    if age < programs::GPU_AFTER {
+        return Vec::new();
+    }
+    let span = (programs::READY_AFTER - programs::GPU_AFTER) as f64;
+    let part = ((age - programs::GPU_AFTER) as f64 / span).min(1.0);
+    let gpus = made.gpus.iter().enumerate();
+    gpus.map(|(nth, gpu)| Holder {
+        gpu: *gpu,
+        pid: run.pid + nth as u32,
+        start: run.start + nth as i64 * 900,
+        memory_mib: 520 + (part * f64::from(full - 520)) as u64,
+        sm_percent: Some(made_load(world, member, run, *gpu, t).0.round() as u32),
+        user: member.role.user,
+        command: super::facts::command_line(member.role),
+        container: Some(member.key),
+    })
+    .collect()
+}
+
+/// How busy a program that a user made keeps a card: percent and watts.
+fn made_load(world: &World, member: &Member, run: &Run, gpu: usize, t: T) -> (f64, f64) {
+    let dice = card_dice(world, gpu);
+    let (ripple, slow) = (dice.wave(t, 2_900), dice.wave(t, 21_000));
+    let loading = run.elapsed(t) < programs::READY_AFTER;
+    match member.role.program {
+        _ if run.is_frozen() || loading => (0.0, 121.0 + 2.0 * ripple),
+        Program::Training => (94.0 + 3.0 * ripple, 588.0 + 21.0 * ripple),
+        // A server waits for requests most of the time.
+        _ => (
+            18.0 + 9.0 * ripple + 8.0 * slow,
+            190.0 + 40.0 * slow + 12.0 * ripple,
+        ),
+    }
+}
+
+/// The busiest of them on a card.
+fn made_draw(world: &World, index: usize, t: T) -> Option<(f64, f64)> {
+    let loads = world.members.values().filter_map(|member| {
+        let (run, made) = member.live().zip(member.made.as_ref())?;
+        let holds = matches!(member.role.program, Program::Training | Program::Serving)
+            && made.gpus.contains(&index)
+            && run.elapsed(t) >= programs::GPU_AFTER;
+        holds.then(|| made_load(world, member, run, index, t))
+    });
+    loads.max_by(|a, b| a.1.total_cmp(&b.1))
 }
 
 fn card_dice(world: &World, index: usize) -> Dice {
@@ -199,6 +263,15 @@ fn card_dice(world: &World, index: usize) -> Dice {
 
 /// Draw of a card at a time, watts, with its busy time in percent.
 fn draw(world: &World, index: usize, t: T) -> (f64, f64) {
+    let story = story_draw(world, index, t);
+    match made_draw(world, index, t) {
+        Some((busy, watts)) => (story.0.max(busy.clamp(0.0, 100.0)), story.1.max(watts)),
+        None => story,
+    }
+}
+
+/// As the story has it.
+fn story_draw(world: &World, index: usize, t: T) -> (f64, f64) {
     let dice = card_dice(world, index);
     let idle = [70.0, 69.0, 68.0, 0.0].get(index).copied().unwrap_or(69.0);
     let idle = idle + 1.2 * dice.wave(t, 9_000);

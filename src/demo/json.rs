@@ -9,15 +9,17 @@ use super::cast::{
     API_VERSION, Asked, CPUS, ENGINE_VERSION, HOST_MEMORY, HOST_NAME, OPERATING_SYSTEM, Role,
 };
 use super::facts::{self, by_age};
+use super::made;
 use super::output::rfc3339_nano;
-use super::pictures::{PICTURES, Picture};
+use super::pictures::Picture;
 use super::random::Dice;
 use super::usage;
 use super::world::{Cause, Member, Run, T, World};
 
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
-fn labels(world: &World, role: &Role) -> Map<String, Value> {
+fn labels(world: &World, member: &Member) -> Map<String, Value> {
+    let role = member.role;
     let mut labels = Map::new();
     if let Some((project, service)) = role.compose {
         let hash = Dice::new(world.seed, service).at(7);
@@ -43,6 +45,7 @@ fn labels(world: &World, role: &Role) -> Map<String, Value> {
     for (name, value) in facts::picture(role.image).map_or(&[][..], |p| p.labels) {
         labels.insert((*name).to_owned(), json!(value));
     }
+    labels.extend(made::labels(member));
     labels
 }
 
@@ -122,7 +125,7 @@ pub(super) fn list(world: &World, t: T) -> Value {
                 "Command": facts::command_line(role),
                 "Created": world.wall(member.created).as_second(),
                 "Ports": ports,
-                "Labels": labels(world, role),
+                "Labels": labels(world, member),
                 "State": facts::state(member).as_str(),
                 "Status": facts::status(member, t),
                 "HostConfig": {"NetworkMode": facts::network(role)},
@@ -241,7 +244,7 @@ pub(super) fn inspect(world: &World, member: &Member, t: T) -> Value {
         ("root", _) => String::new(),
         (_, uid) => format!("{uid}:{uid}"),
     };
-    json!({
+    let mut answer = json!({
         "Id": id, "Created": rfc3339_nano(world.wall(member.created)), "Path": path, "Args": args,
         "State": state(world, member, t),
         "Image": facts::image_id(world.seed, role.image),
@@ -261,20 +264,23 @@ pub(super) fn inspect(world: &World, member: &Member, t: T) -> Value {
             "Cmd": if role.command.is_empty() { Value::Null } else { json!(role.command) },
             "Image": role.image, "Volumes": null, "WorkingDir": role.workdir,
             "Entrypoint": if role.entrypoint.is_empty() { Value::Null } else { json!(role.entrypoint) },
-            "OnBuild": null, "Labels": labels(world, role), "StopTimeout": role.stop_timeout,
+            "OnBuild": null, "Labels": labels(world, member), "StopTimeout": role.stop_timeout,
         },
         "NetworkSettings": {
             "Bridge": "", "SandboxID": hex(Dice::new(world.seed, role.name).at(9)), "SandboxKey": "",
             "Ports": if member.live().is_some() { port_bindings(role) } else { json!({}) },
             "Networks": networks(world, member),
         },
-    })
+    });
+    if let Some(made) = &member.made {
+        made::overlay(&mut answer, made);
+    }
+    answer
 }
 
 /// `GET /images/json`.
 pub(super) fn images(world: &World) -> Value {
-    PICTURES
-        .iter()
+    facts::store(world)
         .map(|p| {
             json!({
                 "Containers": facts::users(world, p.tag), "Created": facts::built(world, p).as_second(),
@@ -297,7 +303,7 @@ fn pairs(labels: &[(&str, &str)]) -> Value {
 pub(super) fn find_picture(world: &World, name: &str) -> Option<&'static Picture> {
     let bare = name.strip_prefix("docker.io/").unwrap_or(name);
     let bare = bare.strip_prefix("library/").unwrap_or(bare);
-    PICTURES.iter().find(|p| {
+    facts::store(world).find(|p| {
         let id = facts::image_id(world.seed, p.tag);
         let hex = id.strip_prefix("sha256:").unwrap_or(&id);
         let wanted = name.strip_prefix("sha256:").unwrap_or(name);
@@ -358,7 +364,7 @@ pub(super) fn info(world: &World, t: T) -> Value {
     json!({
         "ID": "00000000-demo-0000-0000-000000000000", "Containers": world.members.len(),
         "ContainersRunning": running, "ContainersPaused": paused,
-        "ContainersStopped": world.members.len() - running - paused, "Images": PICTURES.len(),
+        "ContainersStopped": world.members.len() - running - paused, "Images": facts::store(world).count(),
         "Driver": "overlay2", "DriverStatus": [["Backing Filesystem", "xfs"]], "MemoryLimit": true,
         "SwapLimit": true, "CpuCfsPeriod": true, "CpuCfsQuota": true, "CPUShares": true, "CPUSet": true,
         "PidsLimit": true, "IPv4Forwarding": true, "Debug": false, "NFd": 96, "OomKillDisable": false,

@@ -14,9 +14,11 @@ mod engine;
 mod facts;
 mod gpus;
 mod json;
+mod made;
 mod output;
 mod pictures;
 mod programs;
+mod pulls;
 mod random;
 mod request;
 mod requires;
@@ -391,6 +393,13 @@ impl DemoHost {
             .members
             .get(&key)
             .is_some_and(|m| m.live().is_some())
+    }
+
+    /// Whether the container has never run.
+    pub fn is_new(&self, key: ContainerKey, now: Stamp) -> bool {
+        let (guard, _) = self.at(now);
+        let member = guard.world.members.get(&key);
+        member.is_some_and(|m| m.runs.is_empty() && m.refused.is_none())
     }
 
     /// Whether the container has a pseudo-terminal.

@@ -201,6 +201,60 @@ pub(super) const PICTURES: &[Picture] = &[
     plain("grafana/grafana:12.0.2", 723_190_448, 29, &["/run.sh"], &[]),
 ];
 
+/// What can be fetched.
+pub(super) const FETCHED: &[Picture] = &[
+    Picture {
+        tag: "vllm/vllm-openai:v0.9.0",
+        size: 17_310_440_118,
+        age_days: 44,
+        env: &[
+            "PATH=/usr/local/nvidia/bin:/usr/local/cuda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "CUDA_VERSION=12.8.1",
+            "NVIDIA_VISIBLE_DEVICES=all",
+            "NVIDIA_DRIVER_CAPABILITIES=compute,utility",
+            requires::CUDA_12_8,
+            "VLLM_USAGE_SOURCE=production-docker-image",
+        ],
+        entrypoint: &["python3", "-m", "vllm.entrypoints.openai.api_server"],
+        command: &[],
+        labels: &[],
+        layers: 9,
+    },
+    Picture {
+        tag: "pytorch/pytorch:2.6.0-cuda12.4-cudnn9-runtime",
+        size: 7_612_009_377,
+        age_days: 300,
+        env: &[
+            "PATH=/opt/conda/bin:/usr/local/nvidia/bin:/usr/local/cuda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "NVIDIA_VISIBLE_DEVICES=all",
+            "NVIDIA_DRIVER_CAPABILITIES=compute,utility",
+            "PYTORCH_VERSION=2.6.0",
+        ],
+        entrypoint: &[],
+        command: &["/bin/bash"],
+        labels: &[],
+        layers: 5,
+    },
+    Picture {
+        tag: "nvidia/cuda:12.4.1-runtime-ubuntu22.04",
+        size: 2_214_880_530,
+        age_days: 480,
+        env: &[
+            "PATH=/usr/local/nvidia/bin:/usr/local/cuda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            requires::CUDA_12_4,
+            "CUDA_VERSION=12.4.1",
+            "NVIDIA_VISIBLE_DEVICES=all",
+            "NVIDIA_DRIVER_CAPABILITIES=compute,utility",
+        ],
+        entrypoint: &["/opt/nvidia/nvidia_entrypoint.sh"],
+        command: &[],
+        labels: &[],
+        layers: 8,
+    },
+    plain("busybox:latest", 4_277_910, 70, &[], &["sh"]),
+    plain("busybox:1.37", 4_277_910, 70, &[], &["sh"]),
+];
+
 const TRAINER_ENV_IMAGE: &[&str] = &[
     "PATH=/opt/conda/bin:/usr/local/nvidia/bin:/usr/local/cuda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "CUDA_VERSION=12.4.1",

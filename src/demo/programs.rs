@@ -3,6 +3,7 @@
 //! [`writes`] gives every write of a run within a stretch of its time; the same stretch gives the same
 //! writes, whatever was asked before.
 
+mod made;
 mod services;
 
 use jiff::Timestamp;
@@ -19,6 +20,13 @@ use super::world::{Cause, Member, Run, T, World, lost_since};
 pub(super) const SERVER_LIFE: i64 = 7_000;
 /// Milliseconds that a backup takes.
 pub(super) const BACKUP_LIFE: i64 = 41_000;
+/// Milliseconds of a look at the GPUs, and of a program that ends at once.
+pub(super) const SMI_LIFE: i64 = 900;
+pub(super) const BRIEF_LIFE: i64 = 60;
+/// Milliseconds after which a program that a user made has found its GPUs.
+pub(super) const GPU_AFTER: i64 = 3_000;
+/// Milliseconds after the training's start at which its memory is full, and a server answers.
+pub(super) const READY_AFTER: i64 = 12_000;
 /// Milliseconds after which the training's main process notices that its worker is gone.
 pub(super) const WORKER_LOST: i64 = 2_400;
 /// Pid of the training's second rank, counted from the main process.
@@ -55,6 +63,9 @@ pub(super) fn reaction(program: Program, run: &Run, signal: Signal, now: T) -> O
         (Program::Grafana | Program::Prometheus | Program::Exporter, "QUIT") => Some((20, 2)),
         (Program::Exporter, "TERM" | "INT") => Some((180, 0)),
         (Program::Backup, "TERM" | "INT") => Some((60, 1)),
+        (Program::Training, "TERM") => Some((700, 143)),
+        (Program::Training, "INT") => Some((700, 130)),
+        (Program::Serving, "TERM" | "INT") => Some((900, 0)),
         _ => None,
     }
 }
@@ -81,6 +92,11 @@ pub(super) fn writes(world: &World, member: &Member, run: &Run, from: i64, to: i
         Program::Prometheus => scene.prometheus(),
         Program::Exporter => scene.exporter(),
         Program::Backup => scene.fixed(BACKUP),
+        Program::Training => scene.training(member),
+        Program::Serving => scene.serving(member),
+        Program::Smi => scene.smi(member),
+        Program::Brief => {}
+        Program::Job => scene.job(member),
     }
     scene.out.sort_by_key(|write| (write.at, write.order));
     scene.out

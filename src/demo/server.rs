@@ -15,6 +15,7 @@ use crate::model::{ContainerCommand, ContainerKey, ImageId, Signal, Stamp};
 
 use super::cast::{API_VERSION, ENGINE_VERSION};
 use super::engine::ByteStream;
+use super::made::LastEnd;
 use super::request::Request;
 use super::{DemoEngine, DemoError, DemoHost, DemoShell, LogQuery, Output, frame};
 
@@ -114,11 +115,24 @@ where
         ("GET", ["info"]) => Ok(host.info_json(now)),
         ("GET", ["events"]) => return events(host, request, stream, ahead).await,
         ("GET", ["containers", "json"]) => Ok(list(host, request, now)),
-        ("POST", ["containers", "create"]) => match host.make_scan(&request.json(), now) {
-            Ok(id) => {
-                let made = json!({"Id": id, "Warnings": []});
-                return json_answer(stream, request, 201, &made).await;
+        ("POST", ["containers", "create"]) => {
+            match host.create(&request.json(), request.value("name"), now) {
+                Ok(made) => return json_answer(stream, request, 201, &made).await,
+                Err(error) => Err(error),
             }
+        }
+        ("POST", ["containers", id, "wait"]) => {
+            match found(id).and_then(|key| Ok((key, host.last_end(key, now)?))) {
+                Ok((key, first)) => return wait(host, key, first, request, stream, ahead).await,
+                Err(error) => Err(error),
+            }
+        }
+        ("POST", ["containers", id, "resize"]) => match found(id) {
+            Ok(_) => return empty(stream, 200).await,
+            Err(error) => Err(error),
+        },
+        ("POST", ["images", "create"]) => match pull(host, request, now) {
+            Ok(body) => return chunked(stream, body, ahead).await,
             Err(error) => Err(error),
         },
         ("DELETE", ["containers", id]) if host.remove_scan(id, now) => {
@@ -138,7 +152,7 @@ where
             Err(error) => Err(error),
         },
         ("POST", ["containers", id, "attach"]) => match attach(engine, found(id)).await {
-            Ok(body) => return raw(stream, body, ahead).await,
+            Ok(body) => return raw(stream, body, ahead, request.flag("stdin")).await,
             Err(error) => Err(error),
         },
         ("POST", ["containers", id, "exec"]) => {
@@ -303,6 +317,52 @@ fn moment(text: &str) -> Option<Timestamp> {
     Timestamp::new(seconds, digits.parse().ok()?).ok()
 }
 
+/// The words of a pull.
+fn pull(host: &DemoHost, request: &Request, now: Stamp) -> Result<ByteStream, DemoError> {
+    let name = request.value("fromImage").unwrap_or_default();
+    let tag = request.value("tag").unwrap_or_default();
+    match name.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => host.pull(name, tag, now),
+        _ => host.pull(name, tag, now),
+    }
+}
+
+/// Answers at once with a head, and with the exit status when there is one.
+async fn wait<S>(
+    host: &DemoHost,
+    key: ContainerKey,
+    first: LastEnd,
+    request: &Request,
+    stream: &mut S,
+    ahead: &mut BytesMut,
+) -> Ended
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let condition = request.value("condition").unwrap_or_default();
+    start_chunks(stream).await?;
+    loop {
+        let last = host.last_end(key, Stamp::now()).ok();
+        let over = last.is_none_or(|last| match condition {
+            "removed" => last.gone,
+            "next-exit" => last.gone || last.at != first.at,
+            _ => !last.live,
+        });
+        if over {
+            let code = last.map_or(0, |last| last.code);
+            let answer = format!("{}\n", json!({"StatusCode": code}));
+            chunk(stream, answer.as_bytes()).await?;
+            stream.write_all(b"0\r\n\r\n").await?;
+            return Ok(true);
+        }
+        if let Ok(read) = tokio::time::timeout(LOOK, stream.read_buf(ahead)).await
+            && read? == 0
+        {
+            return Ok(false);
+        }
+    }
+}
+
 async fn attach(
     engine: &DemoEngine,
     key: Result<ContainerKey, DemoError>,
@@ -435,20 +495,23 @@ where
 const UPGRADED: &str =
     "Content-Type: application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n";
 
-/// An attached container: its output until it ends, what is typed goes nowhere.
-async fn raw<S>(stream: &mut S, mut body: ByteStream, ahead: &mut BytesMut) -> Ended
+/// An attached container: its output until it ends, what is typed goes nowhere. The end of what is typed
+/// (`stdin`) is not the client's.
+async fn raw<S>(stream: &mut S, mut body: ByteStream, ahead: &mut BytesMut, stdin: bool) -> Ended
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     stream.write_all(head(101, UPGRADED).as_bytes()).await?;
+    let mut typing = true;
     loop {
         tokio::select! {
             data = body.next() => match data {
                 Some(data) => stream.write_all(&data).await?,
                 None => return Ok(false),
             },
-            read = stream.read_buf(ahead) => {
-                if read? == 0 { return Ok(false) }
+            read = stream.read_buf(ahead), if typing => {
+                typing = read? > 0;
+                if !typing && !stdin { return Ok(false) }
                 ahead.clear();
             }
         }

@@ -59,6 +59,10 @@ pub(super) fn spent(world: &World, member: &Member, run: &Run, t: T) -> Spent {
         Program::Prometheus => quiet(2.4, mib(871.0), 52_000.0, 9_000.0, 61_000.0, 27),
         Program::Exporter => quiet(1.1, mib(412.0), 900.0, 14_000.0, 0.0, 26),
         Program::Backup => quiet(71.0, mib(38.0), 9_400_000.0, 31_000.0, 6_100_000.0, 3),
+        Program::Training => quiet(238.0, gib(18.0), 1_900.0, 2_600.0, 41_000.0, 94),
+        Program::Serving => quiet(104.0, gib(9.0), 21_000.0, 64_000.0, 300.0, 71),
+        Program::Smi | Program::Brief => quiet(3.0, mib(24.0), 0.0, 0.0, 0.0, 2),
+        Program::Job => quiet(0.2, mib(31.0), 300.0, 200.0, 0.0, 4),
     };
     // A young process has not grown yet.
     let young = (age as f64 / 20_000.0).clamp(0.05, 1.0);

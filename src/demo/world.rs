@@ -11,6 +11,8 @@ use crate::model::{ContainerId, ContainerKey, EventKind, HostId, ProcKey, Stamp}
 
 use super::DemoEvent;
 use super::cast::{self, Program, ROLES, Role};
+use super::made::Made;
+use super::pictures::Picture;
 use super::random::Dice;
 use super::training;
 
@@ -23,6 +25,8 @@ const RUNS: usize = 6;
 const PAUSES: usize = 64;
 /// Events kept for a late subscriber.
 const EVENTS: usize = 512;
+/// Removed containers that are remembered for who waits for their end.
+const GONE: usize = 64;
 /// Between two backups.
 const BACKUP_EVERY: T = 30 * 60_000;
 
@@ -148,9 +152,29 @@ pub(super) struct Member {
     pub again_at: Option<T>,
     /// A user stopped it: its restart policy rests.
     pub stopped_by_user: bool,
+    /// For one that a user made.
+    pub made: Option<Made>,
 }
 
 impl Member {
+    /// One that has not run yet, of no role of its own.
+    pub fn new(key: ContainerKey, name: String) -> Self {
+        Self {
+            role: &cast::NOBODY,
+            key,
+            name,
+            created: 0,
+            runs: VecDeque::new(),
+            paused: false,
+            doom: None,
+            refused: None,
+            restarts: 0,
+            again_at: None,
+            stopped_by_user: false,
+            made: None,
+        }
+    }
+
     /// The present or last run.
     pub fn run(&self) -> Option<&Run> {
         self.runs.back()
@@ -183,6 +207,12 @@ pub(super) struct World {
     /// Containers made for scans, and how many there were.
     pub scans: Vec<super::scans::Scan>,
     pub scan_count: u64,
+    /// How many containers users made.
+    pub made_count: u64,
+    /// Images that users fetched.
+    pub pulled: Vec<&'static Picture>,
+    /// Containers that were removed, with their last exit code, for who waits for that.
+    pub gone: VecDeque<(ContainerKey, i64)>,
     now: T,
     next_pid: u32,
     next_backup: T,
@@ -201,6 +231,9 @@ impl World {
             exec_count: 0,
             scans: Vec::new(),
             scan_count: 0,
+            made_count: 0,
+            pulled: Vec::new(),
+            gone: VecDeque::new(),
             now: 0,
             next_pid: 4100,
             next_backup: 8 * 60_000,
@@ -212,16 +245,8 @@ impl World {
             };
             let mut member = Member {
                 role,
-                key,
-                name: role.name.to_owned(),
                 created: -role.created * 1000,
-                runs: VecDeque::new(),
-                paused: false,
-                doom: None,
-                refused: None,
-                restarts: 0,
-                again_at: None,
-                stopped_by_user: false,
+                ..Member::new(key, role.name.to_owned())
             };
             for past in role.runs {
                 let pid = world.pid();
@@ -396,6 +421,22 @@ impl World {
         if doom.restart {
             self.run_again(key, at + 1);
             self.tell(at + 1, key, EventKind::Restart);
+            return;
+        }
+        let goes = self.members.get(&key).and_then(|m| m.made.as_ref());
+        if goes.is_some_and(|made| made.auto_remove) {
+            self.remove(key, at);
+        }
+    }
+
+    /// Removes a container that does not run.
+    pub fn remove(&mut self, key: ContainerKey, at: T) {
+        self.tell(at, key, EventKind::Destroy);
+        if let Some(member) = self.members.remove(&key) {
+            while self.gone.len() >= GONE {
+                self.gone.pop_front();
+            }
+            self.gone.push_back((key, super::facts::exit_code(&member)));
         }
     }
 
@@ -509,6 +550,8 @@ fn natural_end(program: Program, run: &Run) -> Option<(i64, i64)> {
         Program::Trainer => Some((training::finish(run.base) + 4_000, 0)),
         Program::Server => Some((super::programs::SERVER_LIFE, 1)),
         Program::Backup => Some((super::programs::BACKUP_LIFE, 0)),
+        Program::Smi => Some((super::programs::SMI_LIFE, 0)),
+        Program::Brief => Some((super::programs::BRIEF_LIFE, 0)),
         _ => None,
     }
 }

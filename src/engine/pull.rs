@@ -74,7 +74,7 @@ impl Engine {
     ) -> Result<ImageId, PullError> {
         let Self::Docker(docker) = self;
         let error = |fault: PullFault, text: String| PullError {
-            reference: reference.clone(),
+            reference: Box::new(reference.clone()),
             fault,
             text,
             with_credentials: credentials.is_some(),

@@ -18,6 +18,8 @@ pub struct Config {
     pub command: Vec<String>,
     /// Repositories it was pulled from (of its `RepoDigests`): `nvidia/cuda`.
     pub repositories: Vec<String>,
+    /// Ports that it exposes: `8000/tcp`, in order.
+    pub exposed: Vec<String>,
     /// The size the engine gives, bytes: what a scan has before it.
     pub size_bytes: Option<u64>,
 }
@@ -84,6 +86,7 @@ impl Config {
                 .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
                 .collect(),
             command,
+            exposed: exposed(config.get("ExposedPorts")),
             ..Self::default()
         }
     }
@@ -105,6 +108,25 @@ fn platform(os: &str, cpu: &str, variant: &str) -> Option<String> {
         "" => format!("{os}/{cpu}"),
         variant => format!("{os}/{cpu}/{variant}"),
     })
+}
+
+/// `{"8000/tcp": {}}`; the engine gives them in no order.
+fn exposed(value: Option<&Value>) -> Vec<String> {
+    let ports = value.and_then(Value::as_object);
+    let mut ports: Vec<String> = ports
+        .into_iter()
+        .flatten()
+        .take(MOST)
+        .map(|(p, _)| p.clone())
+        .collect();
+    ports.sort_by_key(|port| {
+        let number = port
+            .split(['/', '-'])
+            .next()
+            .and_then(|n| n.parse::<u16>().ok());
+        (number, port.clone())
+    });
+    ports
 }
 
 fn strings(value: Option<&Value>) -> Vec<String> {

@@ -4,6 +4,8 @@ mod files;
 mod network;
 mod other;
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::field::mount_body;
@@ -63,6 +65,20 @@ pub fn create(
         platform,
     })
 }
+
+/// The lists that Docker's own client sends, empty or not.
+const LISTS: [&str; 10] = [
+    "BlkioDeviceReadBps",
+    "BlkioDeviceReadIOps",
+    "BlkioDeviceWriteBps",
+    "BlkioDeviceWriteIOps",
+    "BlkioWeightDevice",
+    "Devices",
+    "Dns",
+    "DnsOptions",
+    "DnsSearch",
+    "Ulimits",
+];
 
 /// A body while it is put together.
 struct Draft<'a> {
@@ -153,7 +169,8 @@ impl<'a> Draft<'a> {
         let mut env: Vec<(String, Option<String>)> = Vec::new();
         for file in &spec.env_files {
             let text = (self.files)(file)?;
-            env.extend(files::pairs(file, &text, Some(&surroundings.env))?);
+            let pairs = files::pairs(file, &text, Some(&surroundings.env))?;
+            env.extend(pairs.into_iter().filter(|(_, value)| value.is_some()));
         }
         let from_files = env.len();
         for var in &spec.env {
@@ -354,6 +371,38 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Names in one spelling, each once; `ALL` stands for the rest, and what is added is not dropped.
+    fn capabilities(&mut self) {
+        let mut read = |key: &str| {
+            let list = self.host.remove(key);
+            let names: BTreeSet<String> = list
+                .iter()
+                .filter_map(Value::as_array)
+                .flatten()
+                .filter_map(Value::as_str)
+                .map(|name| {
+                    let name = name.trim().to_ascii_uppercase();
+                    match name.as_str() {
+                        "ALL" | "RESET" => name,
+                        long if long.starts_with("CAP_") => name,
+                        _ => format!("CAP_{name}"),
+                    }
+                })
+                .collect();
+            match names.get("ALL").cloned() {
+                Some(all) => BTreeSet::from([all]),
+                None => names,
+            }
+        };
+        let (added, mut dropped) = (read("CapAdd"), read("CapDrop"));
+        dropped.retain(|name| !added.contains(name));
+        for (key, names) in [("CapAdd", added), ("CapDrop", dropped)] {
+            if !names.is_empty() {
+                self.host(key, names.into_iter().collect::<Vec<_>>());
+            }
+        }
+    }
+
     fn health(&mut self) -> Result<(), String> {
         // Zero is what is not set.
         self.health.retain(|_, value| *value != json!(0));
@@ -403,17 +452,17 @@ impl<'a> Draft<'a> {
         let options = std::mem::take(&mut self.log_options);
         self.host("LogConfig", json!({"Type": driver, "Config": options}));
         // What Docker's client always sends: an engine shows `[]` then, and null else.
-        for key in ["Dns", "DnsOptions", "DnsSearch"] {
+        for key in LISTS {
             self.host.entry(key.to_owned()).or_insert_with(|| json!([]));
         }
         for (key, value) in [
             ("OomKillDisable", json!(false)),
             ("MemorySwappiness", json!(-1)),
             ("PidsLimit", json!(0)),
-            ("Devices", json!([])),
         ] {
             self.host.entry(key.to_owned()).or_insert(value);
         }
+        self.capabilities();
         let ends = std::mem::take(&mut self.ends);
         if let Some(mac) = &ends.mac {
             // Engines before API 1.44 read it here, later ones at the network.

@@ -18,8 +18,8 @@ pub enum Place {
     Field,
     /// [`super::LaunchSpec::other`].
     Other,
-    /// No part of a create call, and of no effect with this value (`true` for a switch, else any): it is named in a
-    /// note. With another value it cannot be had.
+    /// No part of a create call, and of no effect (a switch that is on; any value of another): it is named in a
+    /// note. A switch that is off cannot be had.
     Idle(&'static str),
     /// No part of a create call: why, and what to do.
     Never(&'static str),

@@ -3,6 +3,7 @@
 //! directory) is handed in as [`Surroundings`].
 
 pub mod body;
+pub mod defaults;
 pub mod field;
 pub mod flags;
 pub mod free;

@@ -489,7 +489,7 @@ impl Reader<'_> {
             Place::Other => self.other(flag, value, switch),
             Place::Own => self.own(flag.long, value, switch),
             Place::Never(why) => Err(why.to_owned()),
-            Place::Idle(why) if switch => {
+            Place::Idle(why) if switch || flag.takes != Takes::Switch => {
                 self.done.notes.push(format!("--{} {why}", flag.long));
                 Ok(())
             }

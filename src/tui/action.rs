@@ -92,6 +92,13 @@ actions! {
     Remove, "remove", Container, "remove";
     Rename, "rename", Container, "rename";
     Shell, "shell", Container, "open a shell in it";
+    Launch, "launch", Container, "launch from this image: the form";
+    Launches, "launches", Container, "launch again: the last ones, presets";
+    FormStart, "form-start", Container, "start it";
+    FormAdd, "form-add", Container, "one more of this field";
+    FormRemove, "form-remove", Container, "remove or empty this field";
+    FormMend, "form-mend", Container, "mend what stands in the way";
+    FormSave, "form-save", Container, "keep the form as a preset";
     Build, "build", Container, "build an image from a project folder";
     Check, "check", Container, "look inside its image: will it run?";
     CheckContainer, "check-container", Container, "look inside its own file system";

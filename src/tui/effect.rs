@@ -6,7 +6,10 @@ use std::sync::Arc;
 use crate::build::{BuildAsk, BuildError, BuildNews, Built};
 use crate::check::{Progress, Subject};
 use crate::inspect::Known;
-use crate::model::{ContainerCommand, ContainerKey, ImageId, ProcKey, Signal};
+use crate::launch::LaunchSpec;
+use crate::launcher::{HostNow, LaunchFault, Launched, Plan, Stage};
+use crate::model::{ContainerCommand, ContainerKey, ImageId, Problem, ProcKey, Signal};
+use crate::tui::state::launches::{Keep, Launches};
 
 /// Something to be done outside the UI thread (or to the terminal itself), asked by `update`.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +44,55 @@ pub enum Effect {
     Check(Subject),
     /// Stop a check.
     CancelCheck(Subject),
+    /// Find out what would happen, without changing anything.
+    PlanLaunch {
+        /// The question's number.
+        id: u64,
+        /// What is asked for.
+        spec: Box<LaunchSpec>,
+        /// This host.
+        host: Box<HostNow>,
+    },
+    /// Fetch an image.
+    Pull {
+        /// The launch's number.
+        id: u64,
+        /// Image reference.
+        reference: String,
+        /// `linux/amd64`, where one was named.
+        platform: Option<String>,
+    },
+    /// Make and start a container.
+    Launch {
+        /// The launch's number.
+        id: u64,
+        /// What would happen.
+        plan: Box<Plan>,
+        /// This host.
+        host: Box<HostNow>,
+        /// Though the verdict says no.
+        force: bool,
+    },
+    /// Stop a pull or a start.
+    CancelLaunch(u64),
+    /// Find out why a container that was just launched ended.
+    ExplainEnd {
+        /// Which.
+        key: ContainerKey,
+        /// Its name; it may be gone.
+        name: String,
+    },
+    /// Host paths that this text could go on with.
+    CompletePath {
+        /// The question's number.
+        id: u64,
+        /// The path so far.
+        text: String,
+    },
+    /// Make a folder on this host.
+    MakeFolder(String),
+    /// Change what is kept of launches.
+    KeepLaunch(Keep),
     /// Build an image.
     Build {
         /// The build's number.
@@ -137,6 +189,56 @@ pub enum Outcome {
         /// What was found, or why nothing; `cancelled` where it was asked to stop.
         result: Result<Arc<Known>, String>,
     },
+    /// What a launch would do, or why that cannot be told.
+    Planned {
+        /// The question's number.
+        id: u64,
+        /// The answer.
+        result: Result<Box<Plan>, String>,
+    },
+    /// How far a pull or a start is; told a few times a second at most.
+    LaunchStage {
+        /// The launch's number.
+        id: u64,
+        /// How far.
+        stage: Stage,
+    },
+    /// A pull ended.
+    Pulled {
+        /// The launch's number.
+        id: u64,
+        /// How.
+        result: Result<(), Problem>,
+    },
+    /// A start ended.
+    Launched {
+        /// The launch's number.
+        id: u64,
+        /// How.
+        result: Result<Launched, LaunchFault>,
+    },
+    /// Why a container ended that was just launched.
+    EndExplained {
+        /// Which.
+        key: ContainerKey,
+        /// Its name.
+        name: String,
+        /// `eval-7b ended after 2 s with exit status 1`.
+        title: String,
+        /// The known failure with its remedy, and the last lines.
+        lines: Vec<String>,
+    },
+    /// Host paths that a text could go on with.
+    PathsFound {
+        /// The question's number.
+        id: u64,
+        /// Whole paths, folders with `/` at the end; or why none.
+        result: Result<Vec<String>, String>,
+    },
+    /// A folder was made (its path), or not.
+    FolderMade(Result<String, String>),
+    /// What is kept of launches, after a change.
+    LaunchesKept(Result<Launches, String>),
     /// What a build said; told many times a second at most.
     BuildNews {
         /// The build's number.

@@ -15,8 +15,10 @@ pub(crate) mod fixture;
 #[cfg(test)]
 mod fixture_images;
 mod fmt;
+pub mod form;
 pub mod input;
 pub mod keymap;
+pub mod launching;
 pub mod live;
 pub mod logs;
 pub mod preferences;
@@ -35,6 +37,7 @@ pub use dashboard::Dashboard;
 pub use effect::{Effect, Outcome};
 pub use event::{Event, MouseEvent, MouseKind};
 pub use keymap::{Key, KeyPress, Keymap, Mode};
+pub use state::launches::{Keep, Launches, Preset};
 pub use state::{Focus, Page, State, StateConfig, Tab};
 pub use theme::Theme;
 pub use update::update;

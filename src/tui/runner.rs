@@ -1,7 +1,7 @@
 //! Executes what `update` asks for, outside the UI thread; each result comes back as an [`Outcome`].
 
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -13,14 +13,15 @@ use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Handle;
 
-use super::building::folders;
 use super::effect::{Effect, Outcome};
 use super::preferences::Preferences;
-use crate::build::{BuildAsk, BuildError, BuildNews, Built};
+use crate::build::{BuildAsk, BuildError, Built};
 use crate::check::{Cancel, Progress, Subject};
-use crate::engine::Engine;
+use crate::engine::{Engine, PullProgress};
 use crate::inspect::Known;
 use crate::lanes::Queue;
+use crate::launch::LaunchSpec;
+use crate::launcher::{HostNow, LaunchFault, Launched, Plan, Stage};
 use crate::logs::LogCommand;
 use crate::model::{ContainerCommand, ContainerKey, EngineNews, ImageId, Problem, ProcKey, Signal};
 
@@ -37,6 +38,17 @@ pub struct ShellStream {
 impl std::fmt::Debug for ShellStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("ShellStream")
+    }
+}
+
+/// What a backend without launches says of them.
+const NO_LAUNCHES: &str = "nothing can be launched here";
+
+fn no_launches(what: String) -> Problem {
+    Problem {
+        what,
+        why: NO_LAUNCHES.to_owned(),
+        remedy: String::new(),
     }
 }
 
@@ -79,15 +91,55 @@ pub trait Backend: Send + Sync + 'static {
     /// Builds an image, tells how it goes, and ends soon after `cancel` says so with nothing left of it.
     fn build(
         &self,
-        _ask: BuildAsk,
-        _told: crate::build::Told,
-        _cancel: Cancel,
+        ask: BuildAsk,
+        told: crate::build::Told,
+        cancel: Cancel,
     ) -> BoxFuture<'static, Result<Built, BuildError>> {
+        let _ = (ask, told, cancel);
         Box::pin(std::future::ready(Err(BuildError::Problem(Problem {
             what: "cannot build".to_owned(),
             why: "nothing can be built here".to_owned(),
             remedy: String::new(),
         }))))
+    }
+    /// What a launch would do. Changes nothing.
+    fn plan(&self, spec: LaunchSpec, host: HostNow) -> BoxFuture<'static, Result<Plan, String>> {
+        let _ = (spec, host);
+        Box::pin(std::future::ready(Err(NO_LAUNCHES.to_owned())))
+    }
+    /// Fetches an image. Tells its progress a few times a second at most, and ends soon after `cancel` says
+    /// so, with nothing half made left.
+    fn pull(
+        &self,
+        reference: String,
+        platform: Option<String>,
+        told: Box<dyn Fn(PullProgress) + Send + Sync>,
+        cancel: Cancel,
+    ) -> BoxFuture<'static, Result<(), Problem>> {
+        let _ = (told, cancel, platform);
+        Box::pin(std::future::ready(Err(no_launches(reference))))
+    }
+    /// Makes and starts a container; one that does not start is removed again.
+    fn launch(
+        &self,
+        plan: Plan,
+        host: HostNow,
+        force: bool,
+        told: Box<dyn Fn(Stage) + Send + Sync>,
+        cancel: Cancel,
+    ) -> BoxFuture<'static, Result<Launched, LaunchFault>> {
+        let _ = (host, force, told, cancel);
+        let problem = no_launches(plan.spec.image);
+        Box::pin(std::future::ready(Err(LaunchFault { problem, exit: 125 })))
+    }
+    /// Why a container ended that was just launched: a title, and lines to read.
+    fn explain_end(
+        &self,
+        key: ContainerKey,
+        name: String,
+    ) -> BoxFuture<'static, (String, Vec<String>)> {
+        let _ = key;
+        Box::pin(std::future::ready((format!("{name} ended"), Vec::new())))
     }
     /// Opens a shell (`bash`, else `sh`) in the container, with a terminal of this size.
     fn open_shell(
@@ -103,23 +155,24 @@ pub struct Runner<B> {
     backend: Arc<B>,
     runtime: Handle,
     outcomes: Queue<Outcome>,
-    read_only: bool,
-    preferences: PathBuf,
+    pub(super) read_only: bool,
+    pub(super) preferences: PathBuf,
     checks: Arc<Running<Subject>>,
-    builds: Arc<Running<u64>>,
+    pub(super) launches: Arc<Running<u64>>,
+    pub(super) builds: Arc<Running<u64>>,
 }
 
-/// The checks or builds that run.
+/// What runs and can be stopped.
 #[derive(Debug)]
-struct Running<K> {
-    running: Mutex<HashMap<K, Cancel>>,
+pub(super) struct Running<K> {
+    tasks: Mutex<HashMap<K, Cancel>>,
     ended: Condvar,
 }
 
 impl<K> Default for Running<K> {
     fn default() -> Self {
         Self {
-            running: Mutex::default(),
+            tasks: Mutex::default(),
             ended: Condvar::new(),
         }
     }
@@ -127,31 +180,47 @@ impl<K> Default for Running<K> {
 
 impl<K: Eq + Hash> Running<K> {
     fn lock(&self) -> MutexGuard<'_, HashMap<K, Cancel>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn end(&self, key: &K) {
+    /// One begins; `None` where it runs already: its end is on the way.
+    pub(super) fn begin(&self, key: K) -> Option<Cancel> {
+        let cancel = Cancel::default();
+        match self.lock().entry(key) {
+            Entry::Occupied(_) => return None,
+            Entry::Vacant(place) => place.insert(cancel.clone()),
+        };
+        Some(cancel)
+    }
+
+    /// One is asked to stop.
+    pub(super) fn cancel(&self, key: &K) {
+        if let Some(cancel) = self.lock().get(key) {
+            cancel.cancel();
+        }
+    }
+
+    /// One ended.
+    pub(super) fn end(&self, key: &K) {
         self.lock().remove(key);
         self.ended.notify_all();
     }
 
-    /// Stops all of them and waits, `within` at most; whether all ended.
-    fn end_all(&self, within: Duration) -> bool {
+    /// Stops all and waits, `within` at most; whether all of them ended.
+    pub(super) fn end_all(&self, within: Duration) -> bool {
         let running = self.lock();
-        running.values().for_each(Cancel::cancel);
+        for cancel in running.values() {
+            cancel.cancel();
+        }
         let waited = self
             .ended
-            .wait_timeout_while(running, within, |running| !running.is_empty());
+            .wait_timeout_while(running, within, |tasks| !tasks.is_empty());
         let (running, _) = waited.unwrap_or_else(PoisonError::into_inner);
         running.is_empty()
     }
 }
 
-/// Between two tellings of a build's log, and the most words of one.
-const BUILD_TELL: Duration = Duration::from_millis(50);
-const MAX_SAID: usize = 20_000;
-
-const READ_ONLY: &str = "refused: midwatch runs with --read-only";
+pub(super) const READ_ONLY: &str = "refused: midwatch runs with --read-only";
 const AWAY: &str = "the engine is not connected";
 
 impl<B: Backend> Runner<B> {
@@ -170,6 +239,7 @@ impl<B: Backend> Runner<B> {
             read_only,
             preferences,
             checks: Arc::default(),
+            launches: Arc::default(),
             builds: Arc::default(),
         }
     }
@@ -212,23 +282,18 @@ impl<B: Backend> Runner<B> {
             }
             Effect::Know(images) => images.into_iter().for_each(|image| self.know(image)),
             Effect::Check(subject) => self.check(subject),
-            Effect::CancelCheck(subject) => {
-                if let Some(cancel) = self.checks.lock().get(&subject) {
-                    cancel.cancel();
-                }
-            }
+            Effect::CancelCheck(subject) => self.checks.cancel(&subject),
             Effect::Build { id, ask } => self.build(id, *ask),
-            Effect::CancelBuild(id) => {
-                if let Some(cancel) = self.builds.lock().get(&id) {
-                    cancel.cancel();
-                }
-            }
-            Effect::BuildPaths(text) => self.blocking(move || {
-                let home = std::env::var_os("HOME").map(PathBuf::from);
-                let cwd = std::env::current_dir().unwrap_or_default();
-                let paths = folders(&text, home.as_deref(), &cwd);
-                Outcome::BuildPaths { text, paths }
-            }),
+            Effect::CancelBuild(id) => self.builds.cancel(&id),
+            Effect::BuildPaths(text) => self.build_paths(text),
+            launch @ (Effect::PlanLaunch { .. }
+            | Effect::Pull { .. }
+            | Effect::Launch { .. }
+            | Effect::CancelLaunch(_)
+            | Effect::ExplainEnd { .. }
+            | Effect::CompletePath { .. }
+            | Effect::MakeFolder(_)
+            | Effect::KeepLaunch(_)) => self.launches(launch),
             Effect::Log(command) => self.backend.log(command),
             Effect::SaveFile { path, text } => {
                 self.blocking(move || Outcome::Saved(save_new(&path, text.as_bytes())));
@@ -250,7 +315,7 @@ impl<B: Backend> Runner<B> {
         None
     }
 
-    fn blocking(&self, work: impl FnOnce() -> Outcome + Send + 'static) {
+    pub(super) fn blocking(&self, work: impl FnOnce() -> Outcome + Send + 'static) {
         let outcomes = self.outcomes.clone();
         self.runtime.spawn_blocking(move || {
             outcomes.push(work());
@@ -335,11 +400,8 @@ impl<B: Backend> Runner<B> {
             outcomes.push(Outcome::Checked { subject, result });
             return;
         }
-        let cancel = Cancel::default();
-        match self.checks.lock().entry(subject.clone()) {
-            // Its end is on the way.
-            Entry::Occupied(_) => return,
-            Entry::Vacant(place) => place.insert(cancel.clone()),
+        let Some(cancel) = self.checks.begin(subject.clone()) else {
+            return;
         };
         let progress = {
             let (outcomes, subject) = (outcomes.clone(), subject.clone());
@@ -361,60 +423,6 @@ impl<B: Backend> Runner<B> {
     /// end of the program; whether all of them ended.
     pub fn end_checks(&self, within: Duration) -> bool {
         self.checks.end_all(within)
-    }
-
-    /// The same for builds.
-    pub fn end_builds(&self, within: Duration) -> bool {
-        self.builds.end_all(within)
-    }
-
-    fn build(&self, id: u64, ask: BuildAsk) {
-        let outcomes = self.outcomes.clone();
-        if self.read_only {
-            let result = Err(BuildError::Problem(Problem {
-                what: "cannot build".to_owned(),
-                why: READ_ONLY.to_owned(),
-                remedy: String::new(),
-            }));
-            outcomes.push(Outcome::Built { id, result });
-            return;
-        }
-        let cancel = Cancel::default();
-        self.builds.lock().insert(id, cancel.clone());
-        let said = Arc::new(Mutex::new(VecDeque::new()));
-        let told: crate::build::Told = {
-            let said = Arc::clone(&said);
-            Arc::new(move |news| {
-                let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-                // Faster than anybody reads: the log keeps no more of it either.
-                if said.len() >= MAX_SAID {
-                    said.pop_front();
-                }
-                said.push_back(news);
-            })
-        };
-        let building = self.backend.build(ask, told, cancel);
-        let builds = Arc::clone(&self.builds);
-        self.runtime.spawn(async move {
-            let tell = || {
-                let said: VecDeque<BuildNews> =
-                    std::mem::take(&mut *said.lock().unwrap_or_else(PoisonError::into_inner));
-                if !said.is_empty() {
-                    let news = said.into();
-                    outcomes.push(Outcome::BuildNews { id, news });
-                }
-            };
-            tokio::pin!(building);
-            let result = loop {
-                match tokio::time::timeout(BUILD_TELL, &mut building).await {
-                    Ok(result) => break result,
-                    Err(_) => tell(),
-                }
-            };
-            tell();
-            builds.end(&id);
-            outcomes.push(Outcome::Built { id, result });
-        });
     }
 
     fn fetch_images(&self) {
@@ -460,8 +468,13 @@ fn save_new(path: &Path, bytes: &[u8]) -> Result<PathBuf, String> {
 /// Writes the preferences beside their file and puts them in its place, so that a full disk or a crash
 /// leaves the old ones.
 fn save_preferences(path: &Path, preferences: &Preferences) -> Result<PathBuf, String> {
+    let text = toml::to_string(preferences).map_err(|e| format!("{}: {e}", path.display()))?;
+    replace_file(path, &text)
+}
+
+/// Writes a file of ours anew, for its owner's eyes only.
+pub(super) fn replace_file(path: &Path, text: &str) -> Result<PathBuf, String> {
     let why = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let text = toml::to_string(preferences).map_err(|e| why(&e))?;
     if let Some(folder) = path.parent() {
         std::fs::DirBuilder::new()
             .recursive(true)
@@ -470,7 +483,17 @@ fn save_preferences(path: &Path, preferences: &Preferences) -> Result<PathBuf, S
             .map_err(|e| why(&e))?;
     }
     let beside = path.with_extension(format!("{}.new", std::process::id()));
-    let written = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path));
+    let write = || {
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&beside)?;
+        file.write_all(text.as_bytes())?;
+        std::fs::rename(&beside, path)
+    };
+    let written = write();
     if let Err(error) = written {
         let _ = std::fs::remove_file(&beside);
         return Err(why(&error));
@@ -524,6 +547,24 @@ mod tests {
                     tokio::task::yield_now().await;
                 }
                 Err("cancelled".to_owned())
+            })
+        }
+        fn pull(
+            &self,
+            reference: String,
+            _platform: Option<String>,
+            told: Box<dyn Fn(PullProgress) + Send + Sync>,
+            cancel: Cancel,
+        ) -> BoxFuture<'static, Result<(), Problem>> {
+            Box::pin(async move {
+                told(PullProgress::default());
+                while !cancel.is_cancelled() {
+                    tokio::task::yield_now().await;
+                }
+                Err(Problem {
+                    what: reference,
+                    ..Problem::default()
+                })
             })
         }
         fn open_shell(
@@ -597,6 +638,59 @@ mod tests {
             },
         ];
         assert_eq!(all, expected);
+    }
+
+    #[test]
+    fn a_pull_tells_its_progress_runs_once_and_can_be_stopped() {
+        let pull = || Effect::Pull {
+            id: 7,
+            reference: "a:1".into(),
+            platform: None,
+        };
+        let story = |runner: &Runner<Endless>| {
+            runner.execute(pull());
+            runner.execute(pull());
+            runner.execute(Effect::CancelLaunch(8));
+            runner.execute(Effect::CancelLaunch(7));
+        };
+        let all = outcomes(false, story, |all| all.len() >= 2);
+        let progress = PullProgress::default();
+        let problem = Problem {
+            what: "a:1".into(),
+            ..Problem::default()
+        };
+        let expected = [
+            Outcome::LaunchStage {
+                id: 7,
+                stage: Stage::Pulling(progress),
+            },
+            Outcome::Pulled {
+                id: 7,
+                result: Err(problem),
+            },
+        ];
+        assert_eq!(all, expected);
+        let story = |runner: &Runner<Endless>| {
+            runner.execute(pull());
+            assert!(runner.end_launches(Duration::from_secs(20)));
+        };
+        outcomes(false, story, |all| all.len() >= 2);
+        let refused = outcomes(
+            true,
+            |runner| {
+                runner.execute(pull());
+            },
+            |all| !all.is_empty(),
+        );
+        let [
+            Outcome::Pulled {
+                result: Err(why), ..
+            },
+        ] = refused.as_slice()
+        else {
+            panic!("{refused:?}");
+        };
+        assert!(why.to_string().contains("--read-only"), "{why}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::base::{Base, Install};
 use super::needs::{PIN_TORCH, TORCH};
 use super::{Entry, Kind, PORT, Project, Source};
+use crate::model::text::is_unsafe;
 
 /// Columns of a comment.
 const WIDTH: usize = 96;
@@ -351,12 +352,19 @@ fn command(kind: Kind, project: &Project, entry: &Entry, port: Option<u16>) -> S
         Entry::Script { file, .. } => vec!["python", file],
     };
     // JSON, as the Dockerfile's exec form wants it: any name survives.
-    let words: Vec<String> = words
-        .iter()
-        .map(|word| serde_json::Value::from(*word).to_string())
-        .collect();
+    let words: Vec<String> = words.iter().map(|word| json(word)).collect();
     out.push_str(&format!("CMD [{}]\n", words.join(", ")));
     out
+}
+
+/// A JSON string whose letters cannot turn a line around either.
+fn json(word: &str) -> String {
+    let plain = serde_json::Value::from(word).to_string();
+    let safe = |c: char| match is_unsafe(c) {
+        true => format!("\\u{:04x}", u32::from(c)),
+        false => c.to_string(),
+    };
+    plain.chars().map(safe).collect()
 }
 
 /// For a shell: in quotes where it must be.

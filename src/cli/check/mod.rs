@@ -315,7 +315,7 @@ impl Run<'_> {
         };
         match (found, &self.live.engine) {
             (Found::Image(subject, config), Some(connected)) => {
-                self.image(connected, word, subject, config).await
+                self.image(connected, word, subject, *config).await
             }
             (Found::Container(launched), Some(connected)) => {
                 self.container(connected, word, *launched).await

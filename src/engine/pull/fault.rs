@@ -36,7 +36,7 @@ pub enum PullFault {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PullError {
     /// What was pulled.
-    pub reference: Reference,
+    pub reference: Box<Reference>,
     /// What kind.
     pub fault: PullFault,
     /// The engine's own text, cleaned; empty for [`PullFault::Cancelled`].
@@ -350,7 +350,7 @@ mod tests {
     #[test]
     fn every_kind_says_what_to_do() {
         let error = |fault, with_credentials, reference: &str| PullError {
-            reference: Reference::parse(reference).unwrap(),
+            reference: Box::new(Reference::parse(reference).unwrap()),
             fault,
             text: "its words".into(),
             with_credentials,

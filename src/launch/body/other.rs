@@ -46,6 +46,7 @@ const NUMBERS: [(&str, &str, i64); 12] = [
 /// Sizes of the host's part.
 const SIZES: [(&str, &str); 4] = [
     ("io-maxbandwidth", "IOMaximumBandwidth"),
+    // Only engines before API 1.42 heed it, and newer clients send it to no other.
     ("kernel-memory", "KernelMemory"),
     ("memory-reservation", "MemoryReservation"),
     ("memory-swap", "MemorySwap"),

@@ -51,6 +51,9 @@ pub fn default_text() -> String {
             Mode::Input => {
                 out.push_str("# While a line of text is written; every other key edits it.\n")
             }
+            Mode::Form => {
+                out.push_str("# The launch form; every other key writes into its field.\n")
+            }
         }
         for action in Action::ALL {
             let keys: Vec<String> = keymap

@@ -19,11 +19,19 @@ pub enum Mode {
     Dialog,
     /// A line of text is being written.
     Input,
+    /// The launch form is open: keys that mean nothing else write into its field.
+    Form,
 }
 
 impl Mode {
     /// Every mode.
-    pub const ALL: &[Mode] = &[Mode::Normal, Mode::Logs, Mode::Dialog, Mode::Input];
+    pub const ALL: &[Mode] = &[
+        Mode::Normal,
+        Mode::Logs,
+        Mode::Dialog,
+        Mode::Input,
+        Mode::Form,
+    ];
 
     /// Its table in the configuration file: `[keys.normal]`.
     pub fn name(self) -> &'static str {
@@ -32,6 +40,7 @@ impl Mode {
             Mode::Logs => "logs",
             Mode::Dialog => "dialog",
             Mode::Input => "input",
+            Mode::Form => "form",
         }
     }
 

@@ -8,6 +8,7 @@ use super::columns::Column;
 use crate::model::{ContainerCommand, ContainerKey, ProcKey, Signal};
 use crate::tui::Action;
 use crate::tui::building::{BuildForm, Building};
+use crate::tui::form::Form;
 use crate::tui::keymap::{Key, KeyPress};
 
 /// One dialog.
@@ -28,7 +29,16 @@ pub enum Layer {
     /// A build and its log.
     Building(Box<Building>),
     /// Something to read.
-    Message { title: String, lines: Vec<String> },
+    Message {
+        title: String,
+        lines: Vec<String>,
+        /// First line shown.
+        scroll: usize,
+    },
+    /// The launch form, over the whole screen.
+    Form(Box<Form>),
+    /// The last launches and presets: the selected line.
+    Launches { selected: usize },
 }
 
 /// A container that a question is about. Its name is the one the user saw.
@@ -63,6 +73,13 @@ pub enum Ask {
         id: u64,
         /// What it builds.
         title: String,
+    },
+    /// To start what the form describes though its verdict says no (`force`), or "not as it should".
+    Launch {
+        force: bool,
+        text: String,
+        /// Why, by which file, and what would help.
+        lines: Vec<String>,
     },
 }
 
@@ -139,6 +156,11 @@ pub enum PromptKind {
     /// Search in the Inspect tab.
     Search,
     Rename(ContainerKey),
+    /// The name of a preset, for this line.
+    Preset {
+        line: String,
+        left_out: Vec<String>,
+    },
     /// Seconds to end in.
     Grace {
         restart: bool,
@@ -146,6 +168,27 @@ pub enum PromptKind {
     },
     /// A field of a larger dialog.
     Field,
+}
+
+/// What a key does to a line of text; `None`: nothing.
+pub fn edit_request(press: KeyPress) -> Option<InputRequest> {
+    if let Some(c) = press.text() {
+        return Some(InputRequest::InsertChar(c));
+    }
+    Some(match (press.key, press.ctrl) {
+        (Key::Backspace, _) => InputRequest::DeletePrevChar,
+        (Key::Delete, _) => InputRequest::DeleteNextChar,
+        (Key::Left, false) => InputRequest::GoToPrevChar,
+        (Key::Right, false) => InputRequest::GoToNextChar,
+        (Key::Left, true) => InputRequest::GoToPrevWord,
+        (Key::Right, true) => InputRequest::GoToNextWord,
+        (Key::Home, _) | (Key::Char('a'), true) => InputRequest::GoToStart,
+        (Key::End, _) | (Key::Char('e'), true) => InputRequest::GoToEnd,
+        (Key::Char('w'), true) => InputRequest::DeletePrevWord,
+        (Key::Char('u'), true) => InputRequest::DeleteFromStart,
+        (Key::Char('k'), true) => InputRequest::DeleteTillEnd,
+        _ => return None,
+    })
 }
 
 /// A line of text being written.
@@ -167,23 +210,8 @@ impl Prompt {
 
     /// Edits the line; `false` when the key means nothing here.
     pub fn key(&mut self, press: KeyPress) -> bool {
-        let request = if let Some(c) = press.text() {
-            InputRequest::InsertChar(c)
-        } else {
-            match (press.key, press.ctrl) {
-                (Key::Backspace, _) => InputRequest::DeletePrevChar,
-                (Key::Delete, _) => InputRequest::DeleteNextChar,
-                (Key::Left, false) => InputRequest::GoToPrevChar,
-                (Key::Right, false) => InputRequest::GoToNextChar,
-                (Key::Left, true) => InputRequest::GoToPrevWord,
-                (Key::Right, true) => InputRequest::GoToNextWord,
-                (Key::Home, _) | (Key::Char('a'), true) => InputRequest::GoToStart,
-                (Key::End, _) | (Key::Char('e'), true) => InputRequest::GoToEnd,
-                (Key::Char('w'), true) => InputRequest::DeletePrevWord,
-                (Key::Char('u'), true) => InputRequest::DeleteFromStart,
-                (Key::Char('k'), true) => InputRequest::DeleteTillEnd,
-                _ => return false,
-            }
+        let Some(request) = edit_request(press) else {
+            return false;
         };
         self.error = None;
         self.input.handle(request);

@@ -157,6 +157,16 @@ impl List {
         self.moved_at = Some(now);
     }
 
+    /// Selects a container, at the next look where it is not among the rows yet.
+    pub fn anchor_at(&mut self, key: ContainerKey, now: Stamp) {
+        self.anchor = Some(Item::Container(key));
+        self.moved_at = Some(now);
+        let anchor = self.anchor.as_ref();
+        if let Some(place) = self.items.iter().position(|item| Some(item) == anchor) {
+            self.selected = place;
+        }
+    }
+
     /// Marks or unmarks the selected container or project, and steps down.
     pub fn toggle_mark(&mut self, world: &World, now: Stamp) {
         let keys: Vec<ContainerKey> = match self.selected_item() {

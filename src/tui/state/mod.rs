@@ -6,6 +6,7 @@ pub(crate) mod images;
 pub(crate) mod inspect;
 pub(crate) mod jobs;
 mod judging;
+pub(crate) mod launches;
 pub(crate) mod layers;
 pub(crate) mod list;
 mod lost;
@@ -24,9 +25,13 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use crate::launch::Surroundings;
 use crate::logs::{Limits, LogTarget};
 use crate::model::{ContainerKey, EngineStatus, GpuKey, HostId, Stamp};
 use crate::tui::Action;
+use crate::tui::form;
+use crate::tui::form::after::Launching;
+use crate::tui::form::state::Phase;
 use crate::tui::keymap::{Hint, Keymap, Mode};
 use crate::tui::logs::{LogsState, Viewport};
 use crate::tui::preferences::Preferences;
@@ -40,6 +45,7 @@ use columns::Column;
 use images::Images;
 use inspect::{Inspect, Subject};
 use jobs::Jobs;
+use launches::Launches;
 use layers::{Layer, Prompt};
 use list::List;
 use processes::{Processes, Scope};
@@ -56,6 +62,10 @@ pub struct StateConfig {
     pub keymap: Keymap,
     /// What the user chose last time.
     pub preferences: Preferences,
+    /// The last launches and presets.
+    pub launches: Launches,
+    /// Environment and folders of who launches.
+    pub surroundings: Surroundings,
     /// Refuse everything that changes something.
     pub read_only: bool,
     /// The simulated host is shown.
@@ -81,6 +91,8 @@ impl StateConfig {
             host,
             keymap: Keymap::default(),
             preferences: Preferences::default(),
+            launches: Launches::default(),
+            surroundings: Surroundings::default(),
             read_only: false,
             demo: false,
             stop_timeouts: [10, 60, 300, 1800].map(Duration::from_secs).to_vec(),
@@ -169,6 +181,7 @@ pub struct State {
     /// A shell has the terminal, or is about to: no log is read meanwhile.
     pub(crate) away: bool,
     pub(crate) jobs: Jobs,
+    pub(crate) launch: Launching,
     pub(crate) hints: Hints,
     pub(crate) now: Stamp,
     /// The rows that were last told to be on the screen.
@@ -217,6 +230,7 @@ impl State {
             merged: Vec::new(),
             away: false,
             jobs: Jobs::default(),
+            launch: Launching::new(config.launches.clone()),
             hints: Hints::new(&config.keymap),
             config,
             now,
@@ -250,6 +264,7 @@ impl State {
     pub fn mode(&self) -> Mode {
         match self.ui.layers.last() {
             Some(Layer::Prompt(_) | Layer::BuildForm(_)) => Mode::Input,
+            Some(Layer::Form(form)) if form.phase == Phase::Edit => Mode::Form,
             Some(_) => Mode::Dialog,
             None if self.logs_focused() && self.logs.wants_text() => Mode::Input,
             None if self.logs_focused() => Mode::Logs,
@@ -295,6 +310,9 @@ impl State {
         }
         if let Some(settle) = self.settle {
             at(settle);
+        }
+        for due in [form::flow::deadline(self), self.launch.deadline()] {
+            due.into_iter().for_each(&mut at);
         }
         if let Some(until) = self.question_until() {
             at(until);
@@ -410,6 +428,12 @@ impl State {
             self.processes.rebuild(&self.world, scope);
         }
         self.window();
+        let world = &self.world;
+        for layer in &mut self.ui.layers {
+            if let Layer::Form(form) = layer {
+                form.rebuild(world);
+            }
+        }
         self.write_verdict();
         self.check_question();
     }

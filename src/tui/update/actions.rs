@@ -57,6 +57,10 @@ pub(super) fn run(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
         ActionMenu | Start | Stop | Restart | PauseToggle | Kill | Remove | Rename | Shell => {
             commands::run(state, action, effects);
         }
+        Launch => crate::tui::form::open::launch(state),
+        Launches => crate::tui::form::open::list(state),
+        // Of the form, where it is open.
+        FormStart | FormAdd | FormRemove | FormMend | FormSave => {}
         Build => crate::tui::building::act::open(state, effects),
         Check => checks::check(state, effects),
         CheckContainer => checks::check_own(state, effects),

@@ -3,8 +3,9 @@
 use super::commands;
 use crate::model::ContainerCommand;
 use crate::tui::Action;
-use crate::tui::building::act;
+use crate::tui::building::act as building;
 use crate::tui::effect::Effect;
+use crate::tui::form::{act, flow, open};
 use crate::tui::keymap::KeyPress;
 use crate::tui::state::layers::{Ask, Confirm, Layer, Prompt, PromptKind};
 use crate::tui::state::{Page, State};
@@ -30,11 +31,19 @@ pub(super) fn on_key(
         Some(Layer::Menu(_)) => menu(state, action, effects),
         Some(Layer::Columns(_)) => columns(state, action),
         Some(Layer::Help { .. }) => help(state, action),
-        Some(Layer::BuildForm(_)) => act::form_key(state, key, action, effects),
-        Some(Layer::Building(_)) => act::log_key(state, action),
+        Some(Layer::BuildForm(_)) => building::form_key(state, key, action, effects),
+        Some(Layer::Building(_)) => building::log_key(state, action),
+        // A start goes on: its keys are those of dialogs.
+        Some(Layer::Form(_)) => act::on_key(state, key, action, effects),
+        Some(Layer::Launches { .. }) => open::on_list_key(state, key, action, effects),
         Some(Layer::Message { .. }) => {
             if matches!(action, Some(Action::Enter | Action::Back)) {
                 state.ui.layers.pop();
+            } else if let (Some(by), Some(Layer::Message { lines, scroll, .. })) =
+                (action.and_then(step), state.ui.layers.last_mut())
+            {
+                let most = lines.len().saturating_sub(1);
+                *scroll = scroll.saturating_add_signed(by).min(most);
             }
         }
         None => {}
@@ -155,6 +164,7 @@ fn scroll(confirm: &mut Confirm, by: isize) {
     let count = match &confirm.ask {
         Ask::Containers { targets, .. } => targets.len(),
         Ask::Process { .. } | Ask::CancelBuild { .. } => 0,
+        Ask::Launch { lines, .. } => lines.len(),
     };
     confirm.scroll = confirm
         .scroll
@@ -190,7 +200,8 @@ fn answer(state: &mut State, effects: &mut Vec<Effect>) {
         Ask::Process {
             process, signal, ..
         } => commands::signal(process, signal, effects),
-        Ask::CancelBuild { id, .. } => act::cancel(state, id, effects),
+        Ask::CancelBuild { id, .. } => building::cancel(state, id, effects),
+        Ask::Launch { force, .. } => flow::allow(state, force, effects),
     }
 }
 
@@ -267,6 +278,13 @@ fn accept(state: &mut State, effects: &mut Vec<Effect>) {
     let text = prompt.input.value().trim().to_owned();
     match &prompt.kind {
         PromptKind::Filter | PromptKind::Search | PromptKind::Field => {}
+        PromptKind::Preset { .. } if text.is_empty() || text.chars().count() > 60 => {
+            refuse(state, prompt, "a name of 1 to 60 characters");
+        }
+        PromptKind::Preset { line, left_out } => {
+            let (line, left_out) = (line.clone(), left_out.clone());
+            open::preset(state, &text, line, &left_out, effects);
+        }
         PromptKind::Rename(key) => {
             let key = *key;
             if let Some(fault) = name_fault(&text) {

@@ -19,6 +19,7 @@ use std::time::Duration;
 use super::building;
 use super::effect::{Effect, Outcome};
 use super::event::Event;
+use super::form::{act, after, flow};
 use super::keymap::{KeyPress, Mode};
 use super::state::inspect::Subject;
 use super::state::layers::{Layer, PromptKind};
@@ -55,6 +56,11 @@ pub fn update(state: &mut State, event: Event, now: Stamp) -> Vec<Effect> {
             } else if let Some(Layer::BuildForm(_)) = state.ui.layers.last() {
                 building::act::paste(state, &text, &mut effects);
                 state.touch();
+            } else if let Some(Layer::Form(form)) = state.ui.layers.last_mut() {
+                if form.phase == crate::tui::form::state::Phase::Edit {
+                    form.paste(&text, now.mono);
+                }
+                state.touch();
             } else if state.logs_focused() && state.logs.wants_text() {
                 state.logs.paste(&text);
                 state.touch();
@@ -86,6 +92,9 @@ pub fn update(state: &mut State, event: Event, now: Stamp) -> Vec<Effect> {
     if state.jobs.expire(now) {
         state.touch();
     }
+    after::look(state, &mut effects);
+    after::tell(state);
+    flow::demand(state, &mut effects);
     state.refresh(forced);
     demand(state, now, &mut effects);
     effects
@@ -112,6 +121,7 @@ fn on_key(state: &mut State, key: KeyPress, effects: &mut Vec<Effect>) {
     let action = state.config.keymap.action(mode, key);
     match mode {
         Mode::Input if state.ui.layers.is_empty() => effects.extend(state.logs.key(key, action)),
+        Mode::Form => act::on_key(state, key, action, effects),
         Mode::Input | Mode::Dialog => dialogs::on_key(state, key, action, effects),
         Mode::Normal | Mode::Logs => {
             let Some(action) = action else { return };
@@ -142,7 +152,12 @@ fn on_outcome(state: &mut State, outcome: Outcome, effects: &mut Vec<Effect>) {
             if state.ui.layers.is_empty()
                 && let Some((title, lines)) = state.jobs.report.take()
             {
-                state.ui.layers.push(Layer::Message { title, lines });
+                let scroll = 0;
+                state.ui.layers.push(Layer::Message {
+                    title,
+                    lines,
+                    scroll,
+                });
             }
         }
         Outcome::Signalled { process, result } => match result {
@@ -173,7 +188,32 @@ fn on_outcome(state: &mut State, outcome: Outcome, effects: &mut Vec<Effect>) {
                 state.verdicts.touch();
             }
         }
-        Outcome::Checked { subject, result } => checks::ended(state, &subject, result, effects),
+        Outcome::Checked { subject, result } => {
+            let fault = result.as_ref().err().cloned();
+            checks::ended(state, &subject, result, effects);
+            flow::checked(state, &subject, fault.as_deref(), effects);
+        }
+        Outcome::Planned { id, result } => flow::planned(state, id, result, effects),
+        Outcome::LaunchStage { id, stage } => flow::stage(state, id, stage),
+        Outcome::Pulled { id, result } => flow::pulled(state, id, result, effects),
+        Outcome::Launched { id, result } => flow::launched(state, id, result, effects),
+        Outcome::EndExplained { title, lines, .. } => after::explained(state, &title, &lines),
+        Outcome::PathsFound { id, result } => {
+            if let Some(form) = flow::form_mut(state) {
+                act::completed(form, id, result, now.mono);
+            }
+        }
+        Outcome::FolderMade(result) => {
+            if let Some(form) = flow::form_mut(state) {
+                form.plan_now(now.mono);
+            }
+            match result {
+                Ok(path) => state.jobs.toast(Tone::Good, &format!("made {path}"), now),
+                Err(text) => state.jobs.toast(Tone::Bad, &text, now),
+            }
+        }
+        Outcome::LaunchesKept(Ok(kept)) => state.launch.kept = kept,
+        Outcome::LaunchesKept(Err(text)) => state.jobs.toast(Tone::Bad, &text, now),
         Outcome::BuildNews { id, news } => building::act::heard(state, id, news),
         Outcome::Built { id, result } => building::act::ended(state, id, result, effects),
         Outcome::BuildPaths { text, paths } => building::act::paths_found(state, &text, paths),

@@ -35,6 +35,9 @@ fn wheel(state: &mut State, target: Target, by: isize, effects: &mut Vec<Effect>
                 let last = chooser.columns.len().saturating_sub(1);
                 chooser.selected = chooser.selected.saturating_add_signed(unit).min(last);
             }
+            Layer::Form(form) if form.phase == crate::tui::form::state::Phase::Edit => {
+                form.travel(unit);
+            }
             _ => {}
         }
         return;

@@ -36,6 +36,10 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, region
         }
         x += 2;
     }
+    if mode == Mode::Form {
+        form_hints(state, paint, x);
+        return toasts(state, paint, area);
+    }
     match dialog_hints(state) {
         Some(hints) => {
             for (actions, label) in hints {
@@ -57,6 +61,7 @@ fn dialog_hints(state: &State) -> Option<&'static [(&'static [Action], &'static 
         (&[Back], "close"),
     ];
     const READ: &[(&[Action], &str)] = &[(&[Up, Down], "scroll"), (&[Back], "close")];
+    const BUSY: &[(&[Action], &str)] = &[(&[Back], "stop")];
     const COLUMNS: &[(&[Action], &str)] = &[
         (&[Up, Down], "move"),
         (&[Mark], "show or hide"),
@@ -89,9 +94,42 @@ fn dialog_hints(state: &State) -> Option<&'static [(&'static [Action], &'static 
         Some(Layer::Columns(_)) => COLUMNS,
         Some(Layer::Confirm(_)) => ASK,
         Some(Layer::Help { .. } | Layer::Message { .. }) => READ,
+        Some(Layer::Form(_)) => BUSY,
+        Some(Layer::Launches { .. }) => MENU,
         None if state.mode() == Mode::Input => TEXT,
         None => return None,
     })
+}
+
+/// The form's keys, as many as there is room for; the way out always.
+fn form_hints(state: &State, paint: &mut Paint<'_>, mut x: u16) {
+    use Action::{Back, Copy, FocusNext, FormAdd, FormMend, FormRemove, FormSave, FormStart, Help};
+    let always = [(Help, "help"), (Back, "close")];
+    let needed = |action: Action, label: &str| {
+        let hint = state.hints.get(Mode::Form, action);
+        hint.map_or(0, |(key, _)| width(key) + width(label) + 3)
+    };
+    let end = paint.area().right();
+    let end = end.saturating_sub(always.iter().map(|(a, l)| needed(*a, l)).sum());
+    let hints = [
+        (FormStart, "start"),
+        (FormAdd, "add"),
+        (FormRemove, "remove"),
+        (Copy, "copy line"),
+        (FocusNext, "next, paths"),
+        (FormSave, "preset"),
+        (FormMend, "mend"),
+    ];
+    for (action, label) in hints {
+        if x + needed(action, label) > end {
+            break;
+        }
+        x = dialog_hint(state, paint, x, Mode::Form, &[action], label);
+    }
+    let mut x = x.max(end);
+    for (action, label) in always {
+        x = dialog_hint(state, paint, x, Mode::Form, &[action], label);
+    }
 }
 
 fn dialog_hint(
@@ -190,7 +228,7 @@ fn hint(
     paint.text(x, y, end - x, label, tone) + 2
 }
 
-fn toasts(state: &State, paint: &mut Paint<'_>, footer: Rect) {
+pub(super) fn toasts(state: &State, paint: &mut Paint<'_>, footer: Rect) {
     let mut y = footer.y;
     for toast in state.jobs.toasts.iter().rev() {
         let room = footer.width.saturating_sub(6);

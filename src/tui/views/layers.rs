@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::layout::Layout;
 use super::{Regions, Target};
-use crate::model::ContainerCommand;
+use crate::model::{ContainerCommand, mask_command};
 use crate::tui::action::Group;
 use crate::tui::building;
 use crate::tui::keymap::Mode;
@@ -24,7 +24,13 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, region
             Layer::Prompt(prompt_layer) => prompt(paint, prompt_layer, layout, regions),
             Layer::BuildForm(form) => building::view::form(paint, form, regions),
             Layer::Building(build) => building::view::log(paint, build, regions),
-            Layer::Message { title, lines } => message(paint, title, lines, regions),
+            Layer::Message {
+                title,
+                lines,
+                scroll,
+            } => message(paint, title, lines, *scroll, regions),
+            Layer::Form(form) => crate::tui::form::view::draw(state, paint, form, regions),
+            Layer::Launches { selected } => launches(state, paint, *selected, regions),
         }
     }
 }
@@ -130,6 +136,7 @@ fn question(paint: &mut Paint<'_>, confirm: &Confirm, regions: &mut Regions) {
             ),
             0,
         ),
+        Ask::Launch { text, lines, .. } => ("launch", text.clone(), row_count(lines.len())),
     };
     let volumes = matches!(
         &confirm.ask,
@@ -160,6 +167,17 @@ fn question(paint: &mut Paint<'_>, confirm: &Confirm, regions: &mut Regions) {
             }
         }
         Ask::CancelBuild { .. } => {}
+        Ask::Launch { lines, .. } => {
+            let shown = lines.iter().skip(confirm.scroll);
+            for (line, y) in shown.zip(list.y..list.bottom()) {
+                let tone = if line.starts_with(' ') {
+                    Tone::Text
+                } else {
+                    Tone::Warn
+                };
+                paint.text(list.x, y, list.width, line, tone);
+            }
+        }
     }
     y += listed;
     if confirm.changed {
@@ -347,6 +365,7 @@ fn prompt(paint: &mut Paint<'_>, prompt: &Prompt, layout: &Layout, regions: &mut
         // Both are drawn in place.
         PromptKind::Filter | PromptKind::Search | PromptKind::Field => return,
         PromptKind::Rename(_) => "new name",
+        PromptKind::Preset { .. } => "keep as the preset",
         PromptKind::Grace { restart: false, .. } => "stop: seconds to end in",
         PromptKind::Grace { restart: true, .. } => "restart: seconds to end in",
     };
@@ -369,17 +388,71 @@ fn prompt(paint: &mut Paint<'_>, prompt: &Prompt, layout: &Layout, regions: &mut
     }
 }
 
-fn message(paint: &mut Paint<'_>, title: &str, lines: &[String], regions: &mut Regions) {
+/// The last launches and presets.
+fn launches(state: &State, paint: &mut Paint<'_>, selected: usize, regions: &mut Regions) {
+    let entries = crate::tui::form::open::entries(state);
+    let all = paint.area();
+    // The chosen one's whole line stands below.
+    let below = 5;
+    let columns = all.width.saturating_sub(8).min(150);
+    let rows = row_count(entries.len()) + 2 + below;
+    let area = open(paint, columns, rows, "launch again", regions);
+    let text = "a digit or enter: start · e: edit it first · delete: forget a preset";
+    paint.text(area.x, area.y, area.width, text, Tone::Dim);
+    let rows = usize::from(area.height.saturating_sub(2 + below));
+    let first = (selected + 1).saturating_sub(rows);
+    let shown = entries.iter().enumerate().skip(first).take(rows);
+    for ((place, entry), y) in shown.zip(area.y + 2..area.bottom()) {
+        if place == selected {
+            paint.restyle(Rect::new(area.x, y, area.width, 1), Tone::Selected);
+        }
+        if let Some(digit) = entry.digit {
+            paint.write(area.x, y, 2, Tone::Key, format_args!("{digit}"));
+        }
+        let mut x = area.x + 3;
+        if !entry.name.is_empty() {
+            x = paint.text(x, y, 24, &entry.name, Tone::Strong) + 2;
+        }
+        let line = mask_command(&entry.line);
+        paint.text(x, y, area.right().saturating_sub(x), &line, Tone::Text);
+    }
+    let whole = entries.get(selected).map(|entry| mask_command(&entry.line));
+    let whole = crate::model::text::clean(&whole.unwrap_or_default(), 4000);
+    let mut rest = whole.as_str();
+    for y in area.bottom().saturating_sub(below - 1)..area.bottom() {
+        let last = y + 1 == area.bottom();
+        let (line, after) = if last {
+            (rest, "")
+        } else {
+            split(rest, area.width)
+        };
+        paint.text(area.x, y, area.width, line, Tone::Accent);
+        rest = after;
+    }
+}
+
+fn message(
+    paint: &mut Paint<'_>,
+    title: &str,
+    lines: &[String],
+    scroll: usize,
+    regions: &mut Regions,
+) {
     let columns = lines
         .iter()
         .map(|l| width(l))
         .max()
         .unwrap_or(20)
+        .max(width(title) + 2)
         .clamp(20, 100);
     let area = open(paint, columns, row_count(lines.len()), title, regions);
-    for (line, y) in lines.iter().zip(area.y..area.bottom()) {
+    let rows = usize::from(area.height);
+    let first = scroll.min(lines.len().saturating_sub(rows));
+    for (line, y) in lines.iter().skip(first).zip(area.y..area.bottom()) {
         paint.text(area.x, y, area.width, line, Tone::Text);
     }
+    let bar = Rect::new(area.right(), area.y, 1, area.height);
+    paint.scrollbar(bar, first, rows, lines.len());
 }
 
 fn group_title(group: Group) -> &'static str {
@@ -420,6 +493,7 @@ fn help_lines(state: &State) -> Vec<HelpLine> {
         (Mode::Logs, "In the log"),
         (Mode::Dialog, "In dialogs"),
         (Mode::Input, "In text fields"),
+        (Mode::Form, "In the launch form"),
     ] {
         lines.push(HelpLine::Gap);
         lines.push(HelpLine::Heading(title));

@@ -126,5 +126,9 @@ pub fn draw(state: &State, theme: &Theme, buffer: &mut Buffer) -> Regions {
     }
     footer::draw(state, &mut paint, &layout, &mut regions);
     layers::draw(state, &mut paint, &layout, &mut regions);
+    if crate::tui::form::flow::form(state).is_some() {
+        // The form covers the whole page, what is said about it not.
+        footer::toasts(state, &mut paint, layout.footer);
+    }
     regions
 }

@@ -6,7 +6,10 @@ use std::path::Path;
 
 use super::*;
 
-fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+/// Paths and texts.
+type Files<'a> = &'a [(&'a str, &'a str)];
+
+fn folder(files: Files) -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     for (path, text) in files {
         let path = root.path().join(path);
@@ -17,7 +20,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 /// The words of `CMD` for a folder.
-fn command(kind: Kind, files: &[(&str, &str)]) -> (Vec<String>, Made) {
+fn command(kind: Kind, files: Files) -> (Vec<String>, Made) {
     let root = folder(files);
     let project = look(root.path(), kind).unwrap();
     let made = make(kind, &project, &HostFacts::default());
@@ -27,7 +30,7 @@ fn command(kind: Kind, files: &[(&str, &str)]) -> (Vec<String>, Made) {
 #[test]
 fn a_fastapi_application_is_found() {
     let app = "import os\nfrom fastapi import FastAPI\n\napp = FastAPI(title='x')\n";
-    let cases: &[(&[(&str, &str)], &[&str])] = &[
+    let cases: &[(Files, &[&str])] = &[
         (&[("app/main.py", app)], &["app.main:app"]),
         (&[("main.py", app)], &["main:app"]),
         (&[("main.py", app), ("app/main.py", app)], &["app.main:app"]),
@@ -65,7 +68,7 @@ fn a_fastapi_application_is_found() {
 #[test]
 fn a_gradio_application_is_found() {
     let page = "import gradio as gr\ngr.Interface(f, 'image', 'image').launch()\n";
-    let cases: &[(&[(&str, &str)], &str, u16)] = &[
+    let cases: &[(Files, &str, u16)] = &[
         (&[("app.py", page)], "app.py", 7860),
         (&[("ui/paint it.py", page)], "ui/paint it.py", 7860),
         (&[("we\"ird$HOME'\\.py", page)], "we\"ird$HOME'\\.py", 7860),
@@ -97,7 +100,7 @@ fn a_gradio_application_is_found() {
 
 #[test]
 fn a_training_is_found() {
-    let cases: &[(&[(&str, &str)], &str)] = &[
+    let cases: &[(Files, &str)] = &[
         (&[("train.py", "")], "train.py"),
         (&[("src/train.py", ""), ("other.py", "")], "src/train.py"),
         (&[("main.py", ""), ("train.py", "")], "train.py"),
@@ -116,7 +119,7 @@ fn a_training_is_found() {
 
 #[test]
 fn requirements_are_read_where_they_stand() {
-    let project = |files: &[(&str, &str)]| look(folder(files).path(), Kind::Train).unwrap();
+    let project = |files: Files| look(folder(files).path(), Kind::Train).unwrap();
     let names = |project: &Project| -> Vec<String> {
         project
             .requirements
@@ -183,7 +186,7 @@ fn requirements_are_read_where_they_stand() {
 
 #[test]
 fn every_kind_of_requirements_gets_installed() {
-    let run = |files: &[(&str, &str)]| {
+    let run = |files: Files| {
         let (_, made) = command(Kind::FastApi, files);
         let all = instructions(&made.dockerfile);
         let copies: Vec<String> = all
@@ -359,4 +362,31 @@ fn odd_folders_are_survived() {
     let project = look(root.path(), Kind::FastApi).unwrap();
     assert_eq!(project.source, Source::None);
     assert!(look(Path::new("/nonexistent/folder"), Kind::Train).is_err());
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn no_text_of_a_project_gets_out_of_its_place(
+        requirements in "(torch|fastapi|jax|vllm|[-\\w.'\"\\[\\]<>=!~,;@#$`\\\\ ]{0,20}|\\PC{0,8}|\n){0,20}",
+        project in "(\\[project\\]|\\[tool.poetry.dependencies\\]|python = '\\^3.9'|[a-z]+ = |'\\PC{0,6}'|\n){0,12}",
+        code in "(import |from |FastAPI\\(|app = |def create_app\\(|gradio|launch\\(|server_(port|name)=|'?[0-9.]{1,6}'?|\\PC{0,4}|\n){0,30}",
+        file in "[^/\0]{1,12}",
+    ) {
+        let name = format!("{}.py", file.trim_start_matches('.'));
+        let root = folder(&[("requirements.txt", &requirements), ("pyproject.toml", &project), (&name, &code)]);
+        for kind in [Kind::FastApi, Kind::Gradio, Kind::Train] {
+            let project = look(root.path(), kind).unwrap();
+            let made = make(kind, &project, &host("550.163.01", &["9.0"]));
+            let words = check(&made);
+            proptest::prop_assert!(words[0] == "uvicorn" || words[0] == "python");
+            for (word, rest) in instructions(&made.dockerfile) {
+                // In a shell, single quotes come in pairs and nothing is substituted.
+                let shell = word == "RUN" && !rest.contains("tomllib");
+                proptest::prop_assert!(!shell || rest.matches('\'').count() % 2 == 0, "{rest}");
+                proptest::prop_assert!(!shell || !rest.contains(['`', '$']), "{rest}");
+            }
+        }
+    }
 }

@@ -127,7 +127,9 @@ fn torch_of(made: &Made) -> Version {
     let end = digits
         .find(|c: char| !(c.is_ascii_digit() || c == '.'))
         .unwrap();
-    let numbers: Vec<u32> = digits[..end]
+    let numbers: Vec<u32> = digits
+        .get(..end)
+        .unwrap()
         .split('.')
         .filter_map(|n| n.parse().ok())
         .collect();
@@ -240,10 +242,19 @@ fn the_careful_choice_runs_on_what_it_says() {
     assert_eq!(index(&made), Some("cu128"), "{}", made.dockerfile);
 }
 
+/// Driver, GPU, requirements; index, image, what a note says.
+type Case<'a> = (
+    &'a str,
+    &'a str,
+    &'a [&'a str],
+    Option<&'a str>,
+    &'a str,
+    &'a str,
+);
+
 #[test]
 fn what_the_project_pins_decides() {
-    // driver, GPU, requirements -> index, image, what a note says
-    let cases: &[(&str, &str, &[&str], Option<&str>, &str, &str)] = &[
+    let cases: &[Case] = &[
         (
             "550.163.01",
             "9.0",
