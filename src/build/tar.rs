@@ -113,7 +113,7 @@ mod tests {
     fn pax_records_count_their_own_length() {
         for (value, want) in [
             ("x".repeat(2), "11 path=xx\n".to_owned()),
-            ("x".repeat(1), "9 path=x\n".to_owned()),
+            ("x".to_owned(), "9 path=x\n".to_owned()),
             ("x".repeat(90), format!("99 path={}\n", "x".repeat(90))),
             ("x".repeat(91), format!("101 path={}\n", "x".repeat(91))),
         ] {

@@ -13,7 +13,6 @@ use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Handle;
 
-use super::building::folders;
 use super::effect::{Effect, Outcome};
 use super::preferences::Preferences;
 use crate::build::{BuildAsk, BuildError, Built};
@@ -89,6 +88,20 @@ pub trait Backend: Send + Sync + 'static {
         progress: Box<dyn Fn(Progress) + Send + Sync>,
         cancel: Cancel,
     ) -> BoxFuture<'static, Result<Arc<Known>, String>>;
+    /// Builds an image, tells how it goes, and ends soon after `cancel` says so with nothing left of it.
+    fn build(
+        &self,
+        ask: BuildAsk,
+        told: crate::build::Told,
+        cancel: Cancel,
+    ) -> BoxFuture<'static, Result<Built, BuildError>> {
+        let _ = (ask, told, cancel);
+        Box::pin(std::future::ready(Err(BuildError::Problem(Problem {
+            what: "cannot build".to_owned(),
+            why: "nothing can be built here".to_owned(),
+            remedy: String::new(),
+        }))))
+    }
     /// What a launch would do. Changes nothing.
     fn plan(&self, spec: LaunchSpec, host: HostNow) -> BoxFuture<'static, Result<Plan, String>> {
         let _ = (spec, host);
@@ -127,19 +140,6 @@ pub trait Backend: Send + Sync + 'static {
     ) -> BoxFuture<'static, (String, Vec<String>)> {
         let _ = key;
         Box::pin(std::future::ready((format!("{name} ended"), Vec::new())))
-    }
-    /// Builds an image, tells how it goes, and ends soon after `cancel` says so with nothing left of it.
-    fn build(
-        &self,
-        _ask: BuildAsk,
-        _told: crate::build::Told,
-        _cancel: Cancel,
-    ) -> BoxFuture<'static, Result<Built, BuildError>> {
-        Box::pin(std::future::ready(Err(BuildError::Problem(Problem {
-            what: "cannot build".to_owned(),
-            why: "nothing can be built here".to_owned(),
-            remedy: String::new(),
-        }))))
     }
     /// Opens a shell (`bash`, else `sh`) in the container, with a terminal of this size.
     fn open_shell(
@@ -283,6 +283,9 @@ impl<B: Backend> Runner<B> {
             Effect::Know(images) => images.into_iter().for_each(|image| self.know(image)),
             Effect::Check(subject) => self.check(subject),
             Effect::CancelCheck(subject) => self.checks.cancel(&subject),
+            Effect::Build { id, ask } => self.build(id, *ask),
+            Effect::CancelBuild(id) => self.builds.cancel(&id),
+            Effect::BuildPaths(text) => self.build_paths(text),
             launch @ (Effect::PlanLaunch { .. }
             | Effect::Pull { .. }
             | Effect::Launch { .. }
@@ -291,16 +294,6 @@ impl<B: Backend> Runner<B> {
             | Effect::CompletePath { .. }
             | Effect::MakeFolder(_)
             | Effect::KeepLaunch(_)) => self.launches(launch),
-            Effect::Build { id, ask } => self.build(id, *ask),
-            Effect::CancelBuild(id) => {
-                self.builds.cancel(&id);
-            }
-            Effect::BuildPaths(text) => self.blocking(move || {
-                let home = std::env::var_os("HOME").map(PathBuf::from);
-                let cwd = std::env::current_dir().unwrap_or_default();
-                let paths = folders(&text, home.as_deref(), &cwd);
-                Outcome::BuildPaths { text, paths }
-            }),
             Effect::Log(command) => self.backend.log(command),
             Effect::SaveFile { path, text } => {
                 self.blocking(move || Outcome::Saved(save_new(&path, text.as_bytes())));

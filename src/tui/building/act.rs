@@ -1,13 +1,14 @@
 //! Keys of the build dialog and of a build's log, and what comes of a build.
 
-use super::folders::common;
 use super::{BuildForm, Building};
 use crate::build::{BuildError, BuildNews, Built};
 use crate::tui::Action;
 use crate::tui::effect::Effect;
+use crate::tui::form::complete::common;
+use crate::tui::form::open;
 use crate::tui::keymap::KeyPress;
+use crate::tui::state::State;
 use crate::tui::state::layers::{Ask, Confirm, Layer};
-use crate::tui::state::{Page, State};
 use crate::tui::update::{refused, step};
 use crate::tui::widgets::Tone;
 
@@ -115,10 +116,10 @@ fn extend(form: &mut BuildForm) -> bool {
         return false;
     };
     let more = common(paths);
-    if !field.is_path() || prompt.input.value() != of || more.len() <= of.len() {
+    if !field.is_path() || prompt.input.value() != of || more.is_empty() || more == *of {
         return false;
     }
-    prompt.input = tui_input::Input::new(more.to_owned());
+    prompt.input = tui_input::Input::new(more);
     true
 }
 
@@ -231,9 +232,11 @@ fn close(state: &mut State, id: u64) {
         .retain(|layer| !matches!(layer, Layer::Building(building) if building.id == id));
 }
 
-/// What follows a build: the way to run what was built.
+/// What follows a build: the form that launches what was built. Nothing is opened over what the user does
+/// meanwhile.
 fn launch(state: &mut State, built: &Built, effects: &mut Vec<Effect>) {
-    state.ui.page = Page::Images;
     effects.push(Effect::FetchImages);
-    let _ = built;
+    if state.ui.layers.is_empty() {
+        open::built(state, &built.name, &built.image, &built.exposed);
+    }
 }

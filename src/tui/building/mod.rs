@@ -1,7 +1,6 @@
 //! Building an image from the dashboard: what is asked for, the live log over the whole screen, its end.
 
 pub(crate) mod act;
-mod folders;
 mod run;
 pub(crate) mod view;
 
@@ -9,15 +8,12 @@ pub(crate) mod view;
 mod tests;
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::build::{BuildAsk, BuildNews};
 use crate::launch::{Surroundings, words};
 use crate::model::Problem;
 use crate::tui::state::layers::{Prompt, PromptKind};
-
-pub(crate) use folders::folders;
-pub(crate) use folders::real;
 
 /// Lines of a log that are kept, and their bytes.
 const MAX_LINES: usize = 20_000;
@@ -56,6 +52,16 @@ impl Field {
     /// Whether it names something on this machine.
     pub fn is_path(self) -> bool {
         matches!(self, Self::Folder | Self::Dockerfile)
+    }
+}
+
+/// A written path as the system has it: `~/` is `home`, for no shell has read it.
+pub(crate) fn real(text: &str, home: Option<&Path>, cwd: &Path) -> PathBuf {
+    match (text.strip_prefix('~'), home) {
+        (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => {
+            home.join(rest.trim_start_matches('/'))
+        }
+        _ => cwd.join(text),
     }
 }
 

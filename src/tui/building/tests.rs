@@ -243,11 +243,29 @@ fn what_was_built_is_said_and_offered() {
             }),
         },
     );
-    assert!(
-        screen(&state).contains("built my-ai-api"),
-        "{}",
-        screen(&state)
-    );
+    let Some(Layer::Form(form)) = state.ui.layers.last() else {
+        panic!("{:?}", state.ui.layers);
+    };
+    let spec = form.spec();
+    assert_eq!(spec.image, "my-ai-api");
+    let ports: Vec<String> = spec.ports.iter().map(ToString::to_string).collect();
+    assert_eq!(ports, ["7860:7860"]);
+    let toasts: Vec<&str> = state.jobs.toasts.iter().map(|t| t.text.as_str()).collect();
+    assert!(toasts.contains(&"built my-ai-api"), "{toasts:?}");
+}
+
+#[test]
+fn a_written_home_is_put_in() {
+    let (home, cwd) = (Path::new("/home/x"), Path::new("/srv"));
+    for (text, want) in [
+        ("~", "/home/x"),
+        ("~/a", "/home/x/a"),
+        ("~ada", "/srv/~ada"),
+        ("a/b", "/srv/a/b"),
+        ("/abs", "/abs"),
+    ] {
+        assert_eq!(real(text, Some(home), cwd), Path::new(want), "{text}");
+    }
 }
 
 #[test]
