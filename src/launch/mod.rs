@@ -5,6 +5,7 @@
 pub mod body;
 pub mod field;
 pub mod flags;
+pub mod from_body;
 pub mod gpus;
 mod line;
 pub mod parse;
@@ -13,6 +14,7 @@ pub mod surroundings;
 pub mod words;
 
 pub use body::{CreateBody, create};
+pub use from_body::from_inspect;
 pub use gpus::{GpuAsk, GpuRequest, Which};
 pub use parse::{FlagFault, Own, ParseFault, Parsed, ScanAsk};
 pub use spec::{
