@@ -41,7 +41,7 @@ pub use create::{Created, Waiting};
 pub use docker::Docker;
 pub use endpoint::{Asked, Env};
 pub use error::EngineError;
-pub use pull::{LayerProgress, PullError, PullFault, PullProgress};
+pub use pull::{LayerProgress, Logins, PullError, PullFault, PullProgress};
 pub use scan::{EXPORT_IDLE, Export, ScanContainer};
 pub use source::{Connected, EngineHandle, EngineLanes, SourceConfig, connect, connect_simulated};
 
@@ -61,6 +61,13 @@ impl Engine {
     pub async fn list(&self) -> Result<Vec<Container>, EngineError> {
         match self {
             Self::Docker(docker) => Ok(docker.list().await?.0.containers),
+        }
+    }
+
+    /// Whether it is Podman; one that does not say is not.
+    pub async fn is_podman(&self) -> bool {
+        match self {
+            Self::Docker(docker) => docker.facts().await.is_ok_and(|facts| facts.is_podman()),
         }
     }
 

@@ -7,17 +7,19 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::event::Event;
+use super::live_launch::Asking;
 use super::run::Feed;
 use super::runner::{Backend, ShellStream};
 use crate::build::{self, BuildAsk, BuildError, Built, How};
 use crate::check::{self, Cancel, Progress, Subject, Told};
 use crate::engine::exec::{Exec, TerminalSize};
 use crate::engine::logs::{LogService, LogSetup};
-use crate::engine::{Engine, Env};
+use crate::engine::{Engine, Env, PullProgress};
 use crate::inspect::Known;
 use crate::inspect::cache::Cache;
 use crate::lanes::Waker;
-use crate::launch::Surroundings;
+use crate::launch::{LaunchSpec, Surroundings};
+use crate::launcher::{HostNow, LaunchFault, Launched, Plan, Stage};
 use crate::logs::{LogCommand, LogLane};
 use crate::model::{ContainerKey, EngineNews, ImageId, Problem, ProcKey, Signal, Stamp};
 use crate::trace::{Kind, Trace};
@@ -31,16 +33,19 @@ pub struct Services {
     control: Control,
     logs: LogService,
     cache: Cache,
+    env: Env,
     term: String,
 }
 
 impl Services {
     /// The services beside a watch, and what feeds the loop from both. `procfs` is where the log service
-    /// proves that a container runs here before it attaches; `cache` is where scans are kept.
+    /// proves that a container runs here before it attaches; `cache` is where scans are kept; `env` is where
+    /// Docker's own configuration is looked for.
     pub fn new(
         watch: Watch,
         procfs: PathBuf,
         cache: Cache,
+        env: Env,
         waker: Waker,
         trace: Trace,
     ) -> (Self, LiveFeed) {
@@ -62,9 +67,18 @@ impl Services {
             control,
             logs,
             cache,
+            env,
             term: std::env::var("TERM").unwrap_or_else(|_| "xterm".to_owned()),
         };
         (services, LiveFeed { watch, lane, trace })
+    }
+
+    fn asking(&self) -> Asking {
+        Asking {
+            engine: self.control.engine(),
+            cache: self.cache.clone(),
+            env: self.env.clone(),
+        }
     }
 }
 
@@ -140,6 +154,39 @@ impl Backend for Services {
             known.map(Arc::new).map_err(|error| error.to_string())
         }
         .boxed()
+    }
+
+    fn plan(&self, spec: LaunchSpec, host: HostNow) -> BoxFuture<'static, Result<Plan, String>> {
+        self.asking().plan(spec, host)
+    }
+
+    fn pull(
+        &self,
+        reference: String,
+        platform: Option<String>,
+        told: Box<dyn Fn(PullProgress) + Send + Sync>,
+        cancel: Cancel,
+    ) -> BoxFuture<'static, Result<(), Problem>> {
+        self.asking().pull(reference, platform, told, cancel)
+    }
+
+    fn launch(
+        &self,
+        plan: Plan,
+        host: HostNow,
+        force: bool,
+        told: Box<dyn Fn(Stage) + Send + Sync>,
+        cancel: Cancel,
+    ) -> BoxFuture<'static, Result<Launched, LaunchFault>> {
+        self.asking().launch(plan, host, force, told, cancel)
+    }
+
+    fn explain_end(
+        &self,
+        key: ContainerKey,
+        name: String,
+    ) -> BoxFuture<'static, (String, Vec<String>)> {
+        self.asking().explain(key, name)
     }
 
     fn build(

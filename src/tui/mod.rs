@@ -20,6 +20,7 @@ pub mod input;
 pub mod keymap;
 pub mod launching;
 pub mod live;
+mod live_launch;
 pub mod logs;
 pub mod preferences;
 pub mod run;

@@ -70,6 +70,9 @@ fn wrong_usage_and_missing_files_are_told() {
         );
     }
     write(folder.path(), "Dockerfile", "FROM scratch\n");
+    let (status, _, err) = run(&["--demo", "build", path]);
+    assert_eq!(status, 1, "{err}");
+    assert!(err.contains("the simulated engine builds nothing"), "{err}");
     let (status, _, err) = run(&["-H", "unix:///no/such.sock", "build", path]);
     assert_eq!(status, 3, "{err}");
     assert!(err.contains("cannot reach the engine"), "{err}");
