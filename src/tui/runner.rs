@@ -88,6 +88,20 @@ pub trait Backend: Send + Sync + 'static {
         progress: Box<dyn Fn(Progress) + Send + Sync>,
         cancel: Cancel,
     ) -> BoxFuture<'static, Result<Arc<Known>, String>>;
+    /// Builds an image, tells how it goes, and ends soon after `cancel` says so with nothing left of it.
+    fn build(
+        &self,
+        ask: BuildAsk,
+        told: crate::build::Told,
+        cancel: Cancel,
+    ) -> BoxFuture<'static, Result<Built, BuildError>> {
+        let _ = (ask, told, cancel);
+        Box::pin(std::future::ready(Err(BuildError::Problem(Problem {
+            what: "cannot build".to_owned(),
+            why: "nothing can be built here".to_owned(),
+            remedy: String::new(),
+        }))))
+    }
     /// What a launch would do. Changes nothing.
     fn plan(&self, spec: LaunchSpec, host: HostNow) -> BoxFuture<'static, Result<Plan, String>> {
         let _ = (spec, host);
@@ -126,19 +140,6 @@ pub trait Backend: Send + Sync + 'static {
     ) -> BoxFuture<'static, (String, Vec<String>)> {
         let _ = key;
         Box::pin(std::future::ready((format!("{name} ended"), Vec::new())))
-    }
-    /// Builds an image, tells how it goes, and ends soon after `cancel` says so with nothing left of it.
-    fn build(
-        &self,
-        _ask: BuildAsk,
-        _told: crate::build::Told,
-        _cancel: Cancel,
-    ) -> BoxFuture<'static, Result<Built, BuildError>> {
-        Box::pin(std::future::ready(Err(BuildError::Problem(Problem {
-            what: "cannot build".to_owned(),
-            why: "nothing can be built here".to_owned(),
-            remedy: String::new(),
-        }))))
     }
     /// Opens a shell (`bash`, else `sh`) in the container, with a terminal of this size.
     fn open_shell(

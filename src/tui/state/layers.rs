@@ -67,19 +67,19 @@ pub enum Ask {
         /// Pid, user, command, container: a line each.
         lines: Vec<String>,
     },
-    /// To start what the form describes though its verdict says no (`force`), or "not as it should".
-    Launch {
-        force: bool,
-        text: String,
-        /// Why, by which file, and what would help.
-        lines: Vec<String>,
-    },
     /// Whether a build is to be stopped.
     CancelBuild {
         /// Its number.
         id: u64,
         /// What it builds.
         title: String,
+    },
+    /// To start what the form describes though its verdict says no (`force`), or "not as it should".
+    Launch {
+        force: bool,
+        text: String,
+        /// Why, by which file, and what would help.
+        lines: Vec<String>,
     },
 }
 

@@ -3,7 +3,7 @@
 use super::commands;
 use crate::model::ContainerCommand;
 use crate::tui::Action;
-use crate::tui::building;
+use crate::tui::building::act as building;
 use crate::tui::effect::Effect;
 use crate::tui::form::{act, flow, open};
 use crate::tui::keymap::KeyPress;
@@ -31,11 +31,11 @@ pub(super) fn on_key(
         Some(Layer::Menu(_)) => menu(state, action, effects),
         Some(Layer::Columns(_)) => columns(state, action),
         Some(Layer::Help { .. }) => help(state, action),
+        Some(Layer::BuildForm(_)) => building::form_key(state, key, action, effects),
+        Some(Layer::Building(_)) => building::log_key(state, action),
         // A start goes on: its keys are those of dialogs.
         Some(Layer::Form(_)) => act::on_key(state, key, action, effects),
         Some(Layer::Launches { .. }) => open::on_list_key(state, key, action, effects),
-        Some(Layer::BuildForm(_)) => building::act::form_key(state, key, action, effects),
-        Some(Layer::Building(_)) => building::act::log_key(state, action),
         Some(Layer::Message { .. }) => {
             if matches!(action, Some(Action::Enter | Action::Back)) {
                 state.ui.layers.pop();
@@ -200,8 +200,8 @@ fn answer(state: &mut State, effects: &mut Vec<Effect>) {
         Ask::Process {
             process, signal, ..
         } => commands::signal(process, signal, effects),
+        Ask::CancelBuild { id, .. } => building::cancel(state, id, effects),
         Ask::Launch { force, .. } => flow::allow(state, force, effects),
-        Ask::CancelBuild { id, .. } => building::act::cancel(state, id, effects),
     }
 }
 

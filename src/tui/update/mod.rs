@@ -53,13 +53,13 @@ pub fn update(state: &mut State, event: Event, now: Stamp) -> Vec<Effect> {
                 prompt.paste(&text);
                 dialogs::edited(state);
                 state.touch();
+            } else if let Some(Layer::BuildForm(_)) = state.ui.layers.last() {
+                building::act::paste(state, &text, &mut effects);
+                state.touch();
             } else if let Some(Layer::Form(form)) = state.ui.layers.last_mut() {
                 if form.phase == crate::tui::form::state::Phase::Edit {
                     form.paste(&text, now.mono);
                 }
-                state.touch();
-            } else if let Some(Layer::BuildForm(_)) = state.ui.layers.last() {
-                building::act::paste(state, &text, &mut effects);
                 state.touch();
             } else if state.logs_focused() && state.logs.wants_text() {
                 state.logs.paste(&text);

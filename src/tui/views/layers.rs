@@ -22,6 +22,8 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, region
             Layer::Menu(menu_layer) => menu(paint, menu_layer, regions),
             Layer::Columns(chooser) => columns(paint, chooser, regions),
             Layer::Prompt(prompt_layer) => prompt(paint, prompt_layer, layout, regions),
+            Layer::BuildForm(form) => building::view::form(paint, form, regions),
+            Layer::Building(build) => building::view::log(paint, build, regions),
             Layer::Message {
                 title,
                 lines,
@@ -29,8 +31,6 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, region
             } => message(paint, title, lines, *scroll, regions),
             Layer::Form(form) => crate::tui::form::view::draw(state, paint, form, regions),
             Layer::Launches { selected } => launches(state, paint, *selected, regions),
-            Layer::BuildForm(form) => building::view::form(paint, form, regions),
-            Layer::Building(build) => building::view::log(paint, build, regions),
         }
     }
 }
@@ -129,7 +129,6 @@ fn question(paint: &mut Paint<'_>, confirm: &Confirm, regions: &mut Regions) {
             format!("Send {signal} to exactly this process?"),
             row_count(lines.len()),
         ),
-        Ask::Launch { text, lines, .. } => ("launch", text.clone(), row_count(lines.len())),
         Ask::CancelBuild { title, .. } => (
             "stop the build",
             format!(
@@ -137,6 +136,7 @@ fn question(paint: &mut Paint<'_>, confirm: &Confirm, regions: &mut Regions) {
             ),
             0,
         ),
+        Ask::Launch { text, lines, .. } => ("launch", text.clone(), row_count(lines.len())),
     };
     let volumes = matches!(
         &confirm.ask,
@@ -166,6 +166,7 @@ fn question(paint: &mut Paint<'_>, confirm: &Confirm, regions: &mut Regions) {
                 paint.text(list.x + 2, y, list.width - 2, line, Tone::Text);
             }
         }
+        Ask::CancelBuild { .. } => {}
         Ask::Launch { lines, .. } => {
             let shown = lines.iter().skip(confirm.scroll);
             for (line, y) in shown.zip(list.y..list.bottom()) {
@@ -177,7 +178,6 @@ fn question(paint: &mut Paint<'_>, confirm: &Confirm, regions: &mut Regions) {
                 paint.text(list.x, y, list.width, line, tone);
             }
         }
-        Ask::CancelBuild { .. } => {}
     }
     y += listed;
     if confirm.changed {
