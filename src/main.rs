@@ -49,6 +49,7 @@ fn run(cli: &args::Cli) -> anyhow::Result<Exit> {
         Some(Command::Gpus { json }) => lists::run_gpus(&cli.global, *json)?,
         Some(Command::Explain { rule }) => cli::explain::run(rule)?,
         Some(Command::Check(args)) => cli::check::run(&cli.global, args)?,
+        Some(Command::Build(args)) => cli::build::run(&cli.global, args)?,
         Some(Command::Run { words }) => cli::run::run(&cli.global, words)?,
         Some(Command::Init(args)) => cli::init::run(&cli.global, args)?,
 

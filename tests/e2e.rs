@@ -9,6 +9,8 @@
     reason = "a test may panic: that is how it fails"
 )]
 
+#[path = "e2e/cli_build.rs"]
+mod cli_build;
 #[path = "e2e/cli_check.rs"]
 mod cli_check;
 #[path = "e2e/cli_commands.rs"]

@@ -10,6 +10,8 @@
     reason = "a test may panic: that is how it fails"
 )]
 
+#[path = "engine/builds.rs"]
+mod builds;
 #[path = "engine/engine_docker.rs"]
 mod engine_docker;
 #[path = "engine/engine_launch.rs"]

@@ -93,6 +93,8 @@ pub enum Command {
     },
     /// Tell whether images will run on this host, or on one that is named
     Check(CheckArgs),
+    /// Build an image from a project folder, and tell whether it will run on this host
+    Build(BuildArgs),
     /// Launch an image with docker run's flags, on the right GPUs (see `midwatch run --help`)
     #[command(disable_help_flag = true)]
     Run {
@@ -154,6 +156,44 @@ pub struct CheckArgs {
     /// Print one JSON document (schema midwatch/check/v1)
     #[arg(long)]
     pub json: bool,
+}
+
+/// What to build.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct BuildArgs {
+    /// Name of the image; may be given again [default: the folder's name]
+    #[arg(short, long, value_name = "NAME[:TAG]")]
+    pub tag: Vec<String>,
+    /// The Dockerfile [default: PATH/Dockerfile]
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// A value for an ARG of the Dockerfile; without =VALUE that of the environment
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub build_arg: Vec<String>,
+    /// The stage to build
+    #[arg(long, value_name = "STAGE")]
+    pub target: Option<String>,
+    /// Take nothing from earlier builds
+    #[arg(long)]
+    pub no_cache: bool,
+    /// Ask for newer base images
+    #[arg(long)]
+    pub pull: bool,
+    /// Build for this platform
+    #[arg(long, value_name = "OS/ARCH")]
+    pub platform: Option<String>,
+    /// Network of the RUN steps
+    #[arg(long, value_name = "NETWORK")]
+    pub network: Option<String>,
+    /// Fail where what was built will not run on this host, or nobody can tell
+    #[arg(long)]
+    pub check: bool,
+    /// Print one JSON document (schema midwatch/build/v1)
+    #[arg(long)]
+    pub json: bool,
+    /// The project's folder
+    #[arg(value_name = "PATH", value_hint = clap::ValueHint::DirPath)]
+    pub path: PathBuf,
 }
 
 /// What kind of project gets a Dockerfile, where, and for which host.
@@ -371,7 +411,15 @@ mod tests {
             Shell::PowerShell,
         ] {
             let script = String::from_utf8(completions(shell)).unwrap();
-            for word in ["ps", "gpus", "init", "completions", "read-only"] {
+            for word in [
+                "ps",
+                "gpus",
+                "build",
+                "build-arg",
+                "init",
+                "completions",
+                "read-only",
+            ] {
                 assert!(script.contains(word), "{shell}: {word}");
             }
         }

@@ -1,11 +1,12 @@
 //! `midwatch`: the dashboard, from options, configuration and preferences to the loop.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use crate::engine::Env;
 use crate::inspect::cache::Cache;
 use crate::lanes::{Queue, Waker};
 use crate::launch::Surroundings;
@@ -72,6 +73,10 @@ pub fn run(global: &GlobalArgs) -> Result<Exit, Problem> {
         watch,
         global.procfs.clone(),
         Cache::of(global.data_dir.as_deref(), global.demo),
+        match global.demo {
+            true => Env::of(&[], Path::new("/")),
+            false => Env::from_process(),
+        },
         waker.clone(),
         trace.clone(),
     );
@@ -93,6 +98,7 @@ pub fn run(global: &GlobalArgs) -> Result<Exit, Problem> {
         })?;
     runner.end_checks(LAST_CHECKS);
     runner.end_launches(LAST_CHECKS);
+    runner.end_builds(LAST_CHECKS);
     trace.count(Kind::Frame, "frames", stats.frames);
     trace.count(Kind::Frame, "bytes", stats.bytes);
     Ok(Exit::Ended(reason.code()))

@@ -5,6 +5,7 @@
 
 pub mod args;
 mod bar;
+pub mod build;
 pub mod check;
 pub mod dashboard;
 pub mod explain;

@@ -150,7 +150,7 @@ pub fn archive(tag: &str) -> Vec<u8> {
             torch(t, CONDA_311, TORCH_26);
             t.file("workspace/train.py", b"import torch\n");
         }
-        ("vllm", _) => {
+        ("vllm" | "vllm/vllm-openai", _) => {
             base(t, Base::Ubuntu22);
             cuda(t, "12.8", "12.8.90");
             python(t, UBUNTU_312);
@@ -200,8 +200,13 @@ pub fn archive(tag: &str) -> Vec<u8> {
             library(t, "usr/lib/x86_64-linux-gnu/libdcgm.so.4", &["libc.so.6"]);
             t.file("usr/bin/dcgm-exporter", b"#!/bin/sh\n");
         }
+        ("pytorch/pytorch", _) => {
+            base(t, Base::Ubuntu22);
+            python(t, CONDA_311);
+            torch(t, CONDA_311, TORCH_26);
+        }
         ("redis" | "grafana/grafana", _) => base(t, Base::Alpine),
-        ("prom/prometheus", _) => base(t, Base::Busybox),
+        ("prom/prometheus" | "busybox", _) => base(t, Base::Busybox),
         _ => base(t, Base::Debian12),
     }
     tar.finish()

@@ -48,7 +48,9 @@ pub struct Created {
 #[derive(Debug)]
 pub struct Waiting {
     docker: Docker,
-    body: Streamed,
+    exit: Streamed,
+    /// Its removal, which is waited for after its end.
+    removed: Option<Streamed>,
 }
 
 impl Engine {
@@ -95,12 +97,17 @@ impl Engine {
     /// # Errors
     /// The daemon's own, a connection that is lost, and 404 where the container is gone.
     pub async fn wait(&self, key: ContainerKey) -> Result<i64, EngineError> {
-        let waiting = self.waiting(key, "not-running").await?;
+        let Self::Docker(docker) = self;
+        let waiting = Waiting {
+            docker: docker.clone(),
+            exit: docker.waiting(key, "not-running").await?,
+            removed: None,
+        };
         waiting.exit().await
     }
 
     /// Begins to wait for the end of a container's next run, before it is started: none is too short to be
-    /// seen. `removed`: for the removal that follows it (`--rm`). The engine waits when this returns.
+    /// seen. `removed`: until the removal that follows it (`--rm`). The engine waits when this returns.
     ///
     /// # Errors
     /// The daemon's own.
@@ -109,17 +116,15 @@ impl Engine {
         key: ContainerKey,
         removed: bool,
     ) -> Result<Waiting, EngineError> {
-        let condition = if removed { "removed" } else { "next-exit" };
-        self.waiting(key, condition).await
-    }
-
-    async fn waiting(&self, key: ContainerKey, condition: &str) -> Result<Waiting, EngineError> {
         let Self::Docker(docker) = self;
-        let path = format!("/containers/{}/wait?condition={condition}", key.id);
-        let body = docker.stream(Request::post(path), REQUEST_TIMEOUT).await?;
         Ok(Waiting {
             docker: docker.clone(),
-            body,
+            exit: docker.waiting(key, "next-exit").await?,
+            // Two questions: Podman answers a wait for the removal with 0, whatever the exit status was.
+            removed: match removed {
+                true => Some(docker.waiting(key, "removed").await?),
+                false => None,
+            },
         })
     }
 
@@ -167,19 +172,30 @@ impl Waiting {
     ///
     /// # Errors
     /// The connection is lost, or the engine could not wait to the end.
-    pub async fn exit(mut self) -> Result<i64, EngineError> {
-        let mut answer = Vec::new();
-        loop {
-            match tokio::time::timeout(QUIET, self.body.next()).await {
-                Err(_) => self.docker.ping().await?,
-                Ok(None) => return exit_status(&answer),
-                Ok(Some(data)) => {
-                    let data = data?;
-                    if answer.len() + data.len() > MAX_WAIT {
-                        return Err(EngineError::Protocol("an endless answer".into()));
-                    }
-                    answer.extend_from_slice(data);
+    pub async fn exit(self) -> Result<i64, EngineError> {
+        let status = answer(&self.docker, self.exit).await;
+        let Some(removed) = self.removed else {
+            return status;
+        };
+        let gone = answer(&self.docker, removed).await;
+        // Where the end itself went by unseen, the removal's word is all there is.
+        status.or(gone)
+    }
+}
+
+/// Reads a wait's answer to its end.
+async fn answer(docker: &Docker, mut body: Streamed) -> Result<i64, EngineError> {
+    let mut answer = Vec::new();
+    loop {
+        match tokio::time::timeout(QUIET, body.next()).await {
+            Err(_) => docker.ping().await?,
+            Ok(None) => return exit_status(&answer),
+            Ok(Some(data)) => {
+                let data = data?;
+                if answer.len() + data.len() > MAX_WAIT {
+                    return Err(EngineError::Protocol("an endless answer".into()));
                 }
+                answer.extend_from_slice(data);
             }
         }
     }
@@ -249,6 +265,12 @@ impl Docker {
         });
         told.await
             .unwrap_or_else(|_| Err(EngineError::Gone("the program is ending".into())))
+    }
+
+    /// Asks to be told of a container's state.
+    async fn waiting(&self, key: ContainerKey, condition: &str) -> Result<Streamed, EngineError> {
+        let path = format!("/containers/{}/wait?condition={condition}", key.id);
+        self.stream(Request::post(path), REQUEST_TIMEOUT).await
     }
 
     /// One create call.

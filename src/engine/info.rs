@@ -150,6 +150,11 @@ struct Discovered {
 }
 
 impl Facts {
+    /// Whether it is Podman.
+    pub fn is_podman(&self) -> bool {
+        self.podman
+    }
+
     /// Reads both answers.
     pub fn read(version: &[u8], info: &[u8]) -> Result<Self, EngineError> {
         let version: Version = json::parse(version)?;

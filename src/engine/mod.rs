@@ -5,6 +5,7 @@
 
 pub mod attach;
 mod attached;
+mod build;
 mod chunked;
 mod coding;
 mod context;
@@ -35,11 +36,12 @@ mod turns;
 mod upgrade;
 
 pub use attached::{Attached, Attaching};
+pub use build::{BuildFault, BuildParams, BuildWord, CliReach};
 pub use create::{Created, Waiting};
 pub use docker::Docker;
 pub use endpoint::{Asked, Env};
 pub use error::EngineError;
-pub use pull::{LayerProgress, PullError, PullFault, PullProgress};
+pub use pull::{LayerProgress, Logins, PullError, PullFault, PullProgress};
 pub use scan::{EXPORT_IDLE, Export, ScanContainer};
 pub use source::{Connected, EngineHandle, EngineLanes, SourceConfig, connect, connect_simulated};
 
@@ -59,6 +61,13 @@ impl Engine {
     pub async fn list(&self) -> Result<Vec<Container>, EngineError> {
         match self {
             Self::Docker(docker) => Ok(docker.list().await?.0.containers),
+        }
+    }
+
+    /// Whether it is Podman; one that does not say is not.
+    pub async fn is_podman(&self) -> bool {
+        match self {
+            Self::Docker(docker) => docker.facts().await.is_ok_and(|facts| facts.is_podman()),
         }
     }
 
@@ -163,6 +172,42 @@ impl Engine {
     pub async fn usage(&self, key: ContainerKey) -> Result<Option<ContainerUsage>, EngineError> {
         match self {
             Self::Docker(docker) => docker.usage(key).await,
+        }
+    }
+
+    /// Builds an image with the engine's own builder. `context` is a tar stream as it is read, `registries`
+    /// the value of `X-Registry-Config`; `told` hears every word. Stops when `stop` is done: the engine then
+    /// stops too and removes what it made.
+    ///
+    /// # Errors
+    /// The build failed, was stopped, or the engine does not do it.
+    pub async fn build(
+        &self,
+        params: &BuildParams,
+        registries: Option<&str>,
+        context: tokio::sync::mpsc::Receiver<std::io::Result<bytes::Bytes>>,
+        told: &mut (dyn FnMut(BuildWord) + Send),
+        stop: impl Future<Output = ()> + Send,
+    ) -> Result<(), BuildFault> {
+        match self {
+            Self::Docker(docker) => docker.build(params, registries, context, told, stop).await,
+        }
+    }
+
+    /// How Docker's own command reaches this engine; `None` where it cannot.
+    pub fn cli_reach(&self) -> Option<CliReach> {
+        match self {
+            Self::Docker(docker) => docker.transport().cli_reach().cloned(),
+        }
+    }
+
+    /// What the engine says of itself, without what was configured here.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn about(&self) -> Result<crate::model::EngineInfo, EngineError> {
+        match self {
+            Self::Docker(docker) => docker.about().await,
         }
     }
 

@@ -7,15 +7,16 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use hyper::Request;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::model::ImageId;
 
 use super::Engine;
 use super::create::encoded;
-use super::docker::Docker;
+use super::docker::{Docker, in_path};
+use super::endpoint::Env;
 use super::error::EngineError;
-use super::registry::{Credentials, Reference};
+use super::registry::{Credentials, Reference, RegistryConfig};
 
 pub use fault::{PullError, PullFault};
 
@@ -56,6 +57,15 @@ pub struct LayerProgress {
     pub total_bytes: Option<u64>,
 }
 
+/// Where credentials are looked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Logins<'a> {
+    /// Environment and home of who asks.
+    pub env: &'a Env,
+    /// Whether the engine is Podman: its own file of credentials goes first.
+    pub podman: bool,
+}
+
 impl Engine {
     /// Has the engine fetch an image, and gives its id. `platform` (`linux/arm64`) picks one of an image of
     /// several. `told` hears of progress, at most ten times a second; `cancelled` is asked as often. To
@@ -78,6 +88,7 @@ impl Engine {
             fault,
             text,
             with_credentials: credentials.is_some(),
+            no_credentials: None,
         };
         let of_engine = |e: EngineError, begun| {
             let fault = fault::of_engine(&e, begun);
@@ -101,14 +112,15 @@ impl Engine {
         let heading = docker.stream(request, IDLE);
         tokio::pin!(heading);
         let mut body = loop {
-            match watch.next(heading.as_mut()).await {
-                Some(answer) => break answer.map_err(|e| of_engine(e, false))?,
-                None => watch.check(cancelled).map_err(|why| why.error(error))?,
+            watch.check(cancelled).map_err(|why| why.error(error))?;
+            if let Some(answer) = watch.next(heading.as_mut()).await {
+                break answer.map_err(|e| of_engine(e, false))?;
             }
         };
         let mut shown = Instant::now();
         let mut owed = true;
         loop {
+            watch.check(cancelled).map_err(|why| why.error(error))?;
             let next = body.next();
             tokio::pin!(next);
             match watch.next(next).await {
@@ -118,7 +130,7 @@ impl Engine {
                 }
                 Some(Some(Err(e))) => return Err(of_engine(e, true)),
                 Some(None) => break,
-                None => watch.check(cancelled).map_err(|why| why.error(error))?,
+                None => {}
             }
             if owed && shown.elapsed() >= LOOK {
                 told(fold.progress().clone());
@@ -128,15 +140,16 @@ impl Engine {
         fold.finish();
         told(fold.progress().clone());
         if let Some(text) = fold.error() {
-            return Err(error(fault::of_text(text, true), text.to_owned()));
+            // Engines that answer before they asked the registry tell every error so.
+            return Err(error(fault::of_text(text, fold.begun()), text.to_owned()));
         }
         match docker.find_image(&reference.in_store()).await {
             Ok(Some((id, value))) => match other_platform(platform, &value) {
-                None => Ok(id),
-                Some(is) => Err(error(
+                Some(is) if !docker.has_platform(reference, platform).await => Err(error(
                     PullFault::NoPlatform,
                     format!("the image is for {is} alone"),
                 )),
+                _ => Ok(id),
             },
             Ok(None) => Err(error(
                 PullFault::Cut,
@@ -144,6 +157,57 @@ impl Engine {
             )),
             Err(e) => Err(of_engine(e, true)),
         }
+    }
+}
+
+impl Engine {
+    /// As [`Self::pull`], with the credentials that Docker's own configuration has for the registry. One that
+    /// cannot be read (a helper that is not there) stops no pull that needs none; where the registry wants
+    /// some, the error says why there were none.
+    ///
+    /// # Errors
+    /// See [`PullFault`].
+    pub async fn fetch(
+        &self,
+        reference: &Reference,
+        platform: Option<&str>,
+        logins: Logins<'_>,
+        told: &(dyn Fn(PullProgress) + Send + Sync),
+        cancelled: &(dyn Fn() -> bool + Send + Sync),
+    ) -> Result<ImageId, PullError> {
+        let found = match RegistryConfig::load(logins.env, logins.podman) {
+            Ok(config) => config.credentials(reference).await,
+            Err(problem) => Err(problem),
+        };
+        let (credentials, why_none) = match found {
+            Ok(found) => (found, None),
+            Err(problem) => (None, Some(Box::new(problem))),
+        };
+        let pulling = self.pull(reference, platform, credentials.as_ref(), told, cancelled);
+        pulling.await.map_err(|error| PullError {
+            no_credentials: why_none,
+            ..error
+        })
+    }
+}
+
+impl Docker {
+    /// Whether a store of several platforms has this one, though it shows another first (API 1.49; older
+    /// engines show the same again).
+    async fn has_platform(&self, reference: &Reference, platform: Option<&str>) -> bool {
+        let mut parts = platform.unwrap_or_default().split('/');
+        let (os, architecture) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+        let wanted = json!({"os": os, "architecture": architecture}).to_string();
+        let path = format!(
+            "/images/{}/json?platform={}",
+            in_path(&reference.in_store()),
+            encoded(&wanted)
+        );
+        let Ok(body) = self.get(&path).await else {
+            return false;
+        };
+        let image: Result<Value, _> = super::json::parse(&body);
+        image.is_ok_and(|image| other_platform(platform, &image).is_none())
     }
 }
 
@@ -258,7 +322,6 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn an_image_of_another_platform_is_known() {

@@ -325,7 +325,7 @@ impl SshDialer {
             return Err(EngineError::Ssh("its pipes are missing".into()));
         };
         Ok(Box::new(Channel {
-            input,
+            input: Some(input),
             output,
             told: gather(errors),
             spoken: false,
@@ -382,7 +382,8 @@ async fn own_words(told: oneshot::Receiver<String>, child: &mut Child) -> String
 
 /// One channel: the far docker's input and output.
 struct Channel {
-    input: ChildStdin,
+    /// `None` once it is at its end: a child's input ends when it is dropped, not at a shutdown.
+    input: Option<ChildStdin>,
     output: ChildStdout,
     told: oneshot::Receiver<String>,
     spoken: bool,
@@ -445,17 +446,24 @@ impl AsyncWrite for Channel {
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.input).poll_write(cx, data);
+        let written = match &mut self.input {
+            Some(input) => Pin::new(input).poll_write(cx, data),
+            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        };
         self.or_last_words(cx, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.input).poll_flush(cx);
+        let flushed = match &mut self.input {
+            Some(input) => Pin::new(input).poll_flush(cx),
+            None => Poll::Ready(Ok(())),
+        };
         self.or_last_words(cx, flushed)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.input).poll_shutdown(cx)
+    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.input = None;
+        Poll::Ready(Ok(()))
     }
 }
 

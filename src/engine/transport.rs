@@ -27,6 +27,7 @@ use tokio::time::timeout;
 
 use crate::demo::DemoHost;
 
+use super::build::CliReach;
 use super::endpoint::{Endpoint, Target};
 use super::error::EngineError;
 use super::ssh::SshDialer;
@@ -136,6 +137,8 @@ struct Inner {
     address: Address,
     host: HeaderValue,
     idle: Mutex<VecDeque<Idle>>,
+    /// How Docker's own command reaches it.
+    cli: Option<CliReach>,
 }
 
 /// The connections to one engine; clones share them. Futures need a tokio runtime.
@@ -147,6 +150,10 @@ pub struct Transport {
 impl Transport {
     /// A transport without a connection yet.
     pub fn new(address: Address) -> Self {
+        Self::reached(address, None)
+    }
+
+    fn reached(address: Address, cli: Option<CliReach>) -> Self {
         let host = match &address {
             Address::Tcp(authority) | Address::Tls { authority, .. } => {
                 HeaderValue::from_str(authority).ok()
@@ -158,13 +165,14 @@ impl Transport {
                 address,
                 host: host.unwrap_or(HeaderValue::from_static("docker")),
                 idle: Mutex::default(),
+                cli,
             }),
         }
     }
 
     /// A transport to an endpoint. The error is that of its certificates.
     pub fn to(endpoint: &Endpoint) -> Result<Self, EngineError> {
-        Ok(Self::new(match &endpoint.target {
+        let address = match &endpoint.target {
             Target::Unix(path) => Address::Unix(path.clone()),
             Target::Tcp(authority) => Address::Tcp(authority.clone()),
             Target::Tls {
@@ -177,7 +185,8 @@ impl Transport {
             },
             Target::Ssh(target) => Address::Dialed(Arc::new(SshDialer::to(target.clone()))),
             Target::Simulated(host) => Address::Dialed(Arc::new(DemoDialer(host.clone()))),
-        }))
+        };
+        Ok(Self::reached(address, CliReach::to(endpoint)))
     }
 
     /// A blocking stream of its own to the engine, for a reader thread: over the Unix socket it goes to, or
@@ -189,6 +198,11 @@ impl Transport {
             Address::Dialed(dialer) => dialer.own(),
             _ => None,
         }
+    }
+
+    /// How Docker's own command reaches the same engine.
+    pub(super) fn cli_reach(&self) -> Option<&CliReach> {
+        self.inner.cli.as_ref()
     }
 
     /// Whether the engine is this process's own: nothing needs to prove that it is here.

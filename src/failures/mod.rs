@@ -59,7 +59,12 @@ pub struct Failure {
 /// ended with 0 only what it noted itself is told (that it ran on the CPU, say).
 #[must_use]
 pub fn explain(ended: &Ended) -> Option<Failure> {
-    all(ended).into_iter().next()
+    let table = Table::get();
+    let is_hint = |failure: &Failure| {
+        let entry = table.index(failure.id).and_then(|i| table.entries.get(i));
+        entry.is_some_and(|entry| entry.hint)
+    };
+    all(ended).into_iter().find(|failure| !is_hint(failure))
 }
 
 /// Every known failure that shows, the most specific first; those that another one explains are left out.

@@ -30,6 +30,9 @@ pub(super) struct Entry {
     /// A run that says so goes on.
     #[serde(default)]
     pub note: bool,
+    /// It is worth a word and ends nothing.
+    #[serde(default)]
+    pub hint: bool,
     /// It counts only where GPUs were asked for.
     #[serde(default)]
     pub gpus: bool,

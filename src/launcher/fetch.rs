@@ -4,7 +4,7 @@ use crate::check::Cancel;
 use crate::engine::registry::{Reference, RegistryConfig};
 use crate::engine::{Engine, Env, PullFault, PullProgress};
 use crate::model::text::clean;
-use crate::model::{EngineInfo, ImageId, Problem};
+use crate::model::{ImageId, Problem};
 
 /// Why there is no image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,6 @@ pub enum FetchError {
 /// No such image, no login, the registry or the engine cannot be reached, it broke off; nothing of it is left.
 pub async fn fetch(
     engine: &Engine,
-    info: &EngineInfo,
     env: &Env,
     image: &str,
     platform: Option<&str>,
@@ -35,7 +34,7 @@ pub async fn fetch(
             remedy: String::new(),
         })
     })?;
-    let config = RegistryConfig::load(env, info.name == "Podman").map_err(FetchError::Failed)?;
+    let config = RegistryConfig::load(env, engine.is_podman().await).map_err(FetchError::Failed)?;
     let credentials = config
         .credentials(&reference)
         .await

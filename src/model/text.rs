@@ -11,6 +11,15 @@ pub fn is_unsafe(c: char) -> bool {
 /// One line of `text`, at most `max` characters: line ends and tabs become a space, whole escape
 /// sequences and other controls are dropped, blanks at both ends too. What is cut off ends in `…`.
 pub fn clean(text: &str, max: usize) -> String {
+    safe(text, max, false)
+}
+
+/// As [`clean`], but blanks stay as they are, also at the beginning; a tab becomes four: a line of a log.
+pub fn plain(text: &str, max: usize) -> String {
+    safe(&text.replace('\t', "    "), max, true)
+}
+
+fn safe(text: &str, max: usize, blanks: bool) -> String {
     let mut out = String::with_capacity(text.len().min(max.saturating_mul(4)));
     let mut count = 0usize;
     let mut chars = text.chars().peekable();
@@ -28,7 +37,7 @@ pub fn clean(text: &str, max: usize) -> String {
             c if is_unsafe(c) => continue,
             c => c,
         };
-        if c == ' ' && (out.is_empty() || out.ends_with(' ')) {
+        if !blanks && c == ' ' && (out.is_empty() || out.ends_with(' ')) {
             continue;
         }
         if count == max {
@@ -96,6 +105,13 @@ mod tests {
         for (text, want) in cases {
             assert_eq!(clean(text, 80), want, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_lines_blanks_stay() {
+        assert_eq!(plain("  a   b\tc  ", 80), "  a   b    c");
+        assert_eq!(plain("\u{1b}[1m  x\u{1b}[0m\r\n", 80), "  x");
+        assert_eq!(plain("   abc", 4), "   …");
     }
 
     #[test]

@@ -99,6 +99,7 @@ actions! {
     FormRemove, "form-remove", Container, "remove or empty this field";
     FormMend, "form-mend", Container, "mend what stands in the way";
     FormSave, "form-save", Container, "keep the form as a preset";
+    Build, "build", Container, "build an image from a project folder";
     Check, "check", Container, "look inside its image: will it run?";
     CheckContainer, "check-container", Container, "look inside its own file system";
     ToggleSecrets, "toggle-secrets", Container, "show or mask secret values";

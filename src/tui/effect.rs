@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::build::{BuildAsk, BuildError, BuildNews, Built};
 use crate::check::{Progress, Subject};
 use crate::inspect::Known;
 use crate::launch::LaunchSpec;
 use crate::launcher::{HostNow, LaunchFault, Launched, Plan, Stage};
-use crate::model::{ContainerCommand, ContainerKey, EngineInfo, ImageId, Problem, ProcKey, Signal};
+use crate::model::{ContainerCommand, ContainerKey, ImageId, Problem, ProcKey, Signal};
 use crate::tui::state::launches::{Keep, Launches};
 
 /// Something to be done outside the UI thread (or to the terminal itself), asked by `update`.
@@ -60,8 +61,6 @@ pub enum Effect {
         reference: String,
         /// `linux/amd64`, where one was named.
         platform: Option<String>,
-        /// The engine that fetches it.
-        engine: Box<EngineInfo>,
     },
     /// Make and start a container.
     Launch {
@@ -94,6 +93,17 @@ pub enum Effect {
     MakeFolder(String),
     /// Change what is kept of launches.
     KeepLaunch(Keep),
+    /// Build an image.
+    Build {
+        /// The build's number.
+        id: u64,
+        /// What is asked for.
+        ask: Box<BuildAsk>,
+    },
+    /// Stop a build.
+    CancelBuild(u64),
+    /// Paths on this machine that a text could go on with.
+    BuildPaths(String),
     /// Ask the log service (see `logs`).
     Log(crate::logs::LogCommand),
     /// Write text to a file that must not exist yet.
@@ -229,6 +239,27 @@ pub enum Outcome {
     FolderMade(Result<String, String>),
     /// What is kept of launches, after a change.
     LaunchesKept(Result<Launches, String>),
+    /// What a build said; told many times a second at most.
+    BuildNews {
+        /// The build's number.
+        id: u64,
+        /// Its words, oldest first.
+        news: Vec<BuildNews>,
+    },
+    /// A build ended.
+    Built {
+        /// The build's number.
+        id: u64,
+        /// How.
+        result: Result<Built, BuildError>,
+    },
+    /// Paths that a text could go on with.
+    BuildPaths {
+        /// The text.
+        text: String,
+        /// Whole paths, folders with `/` at the end.
+        paths: Vec<String>,
+    },
     /// Images could not be listed (the list itself comes as engine news).
     ImagesFailed(String),
     /// A file was written (its path), or not.

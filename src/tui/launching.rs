@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::launch::LaunchSpec;
 use crate::launcher::{HostNow, LaunchFault, Plan, Stage};
-use crate::model::{ContainerKey, EngineInfo, Problem};
+use crate::model::{ContainerKey, Problem};
 
 use super::effect::{Effect, Outcome};
 use super::form::complete;
@@ -60,8 +60,7 @@ impl<B: Backend> Runner<B> {
                 id,
                 reference,
                 platform,
-                engine,
-            } => self.pull(id, reference, platform, *engine),
+            } => self.pull(id, reference, platform),
             Effect::Launch {
                 id,
                 plan,
@@ -102,7 +101,7 @@ impl<B: Backend> Runner<B> {
         });
     }
 
-    fn pull(&self, id: u64, reference: String, platform: Option<String>, engine: EngineInfo) {
+    fn pull(&self, id: u64, reference: String, platform: Option<String>) {
         let outcomes = self.outcomes().clone();
         if self.read_only {
             let result = Err(read_only("an image would be pulled"));
@@ -119,9 +118,7 @@ impl<B: Backend> Runner<B> {
                 outcomes.push(Outcome::LaunchStage { id, stage });
             })
         };
-        let pull = self
-            .backend()
-            .pull(reference, platform, engine, told, cancel);
+        let pull = self.backend().pull(reference, platform, told, cancel);
         let launches = Arc::clone(&self.launches);
         self.runtime().spawn(async move {
             let result = pull.await;
@@ -160,9 +157,7 @@ impl<B: Backend> Runner<B> {
         let outcomes = self.outcomes().clone();
         let explained = self.backend().explain_end(key, name.clone());
         self.runtime().spawn(async move {
-            let Some((title, lines)) = explained.await else {
-                return;
-            };
+            let (title, lines) = explained.await;
             outcomes.push(Outcome::EndExplained {
                 key,
                 name,

@@ -1,28 +1,27 @@
 //! The dashboard's services: the sources behind [`Watch`], the log service, shells.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::event::Event;
+use super::live_launch::Asking;
 use super::run::Feed;
 use super::runner::{Backend, ShellStream};
+use crate::build::{self, BuildAsk, BuildError, Built, How};
 use crate::check::{self, Cancel, Progress, Subject, Told};
 use crate::engine::exec::{Exec, TerminalSize};
 use crate::engine::logs::{LogService, LogSetup};
-use crate::engine::{Engine, EngineError, Env, PullProgress};
+use crate::engine::{Engine, Env, PullProgress};
 use crate::inspect::Known;
 use crate::inspect::cache::Cache;
 use crate::lanes::Waker;
 use crate::launch::{LaunchSpec, Surroundings};
-use crate::launcher::{self, FetchError, HostNow, LaunchFault, Launched, Plan, Stage, Start};
+use crate::launcher::{HostNow, LaunchFault, Launched, Plan, Stage};
 use crate::logs::{LogCommand, LogLane};
-use crate::model::text::clean;
-use crate::model::{
-    ContainerKey, EngineInfo, EngineNews, ImageId, Problem, ProcKey, Signal, Stamp,
-};
+use crate::model::{ContainerKey, EngineNews, ImageId, Problem, ProcKey, Signal, Stamp};
 use crate::trace::{Kind, Trace};
 use crate::watch::{Changes, Control, Watch, World};
 
@@ -34,17 +33,19 @@ pub struct Services {
     control: Control,
     logs: LogService,
     cache: Cache,
-    around: Surroundings,
+    env: Env,
     term: String,
 }
 
 impl Services {
     /// The services beside a watch, and what feeds the loop from both. `procfs` is where the log service
-    /// proves that a container runs here before it attaches; `cache` is where scans are kept.
+    /// proves that a container runs here before it attaches; `cache` is where scans are kept; `env` is where
+    /// Docker's own configuration is looked for.
     pub fn new(
         watch: Watch,
         procfs: PathBuf,
         cache: Cache,
+        env: Env,
         waker: Waker,
         trace: Trace,
     ) -> (Self, LiveFeed) {
@@ -66,10 +67,18 @@ impl Services {
             control,
             logs,
             cache,
-            around: Surroundings::of_process(),
+            env,
             term: std::env::var("TERM").unwrap_or_else(|_| "xterm".to_owned()),
         };
         (services, LiveFeed { watch, lane, trace })
+    }
+
+    fn asking(&self) -> Asking {
+        Asking {
+            engine: self.control.engine(),
+            cache: self.cache.clone(),
+            env: self.env.clone(),
+        }
     }
 }
 
@@ -148,46 +157,17 @@ impl Backend for Services {
     }
 
     fn plan(&self, spec: LaunchSpec, host: HostNow) -> BoxFuture<'static, Result<Plan, String>> {
-        let (engine, cache) = (self.control.engine(), self.cache.clone());
-        let around = self.around.clone();
-        async move {
-            let engine = engine.ok_or(AWAY)?;
-            let plan = launcher::plan(&engine, &cache, &host, &around, &spec).await;
-            plan.map_err(|problem| problem.to_string())
-        }
-        .boxed()
+        self.asking().plan(spec, host)
     }
 
     fn pull(
         &self,
         reference: String,
         platform: Option<String>,
-        info: EngineInfo,
         told: Box<dyn Fn(PullProgress) + Send + Sync>,
         cancel: Cancel,
     ) -> BoxFuture<'static, Result<(), Problem>> {
-        let engine = self.control.engine();
-        async move {
-            let fault = |why: &str| Problem {
-                what: format!("{} was not pulled", clean(&reference, 200)),
-                why: why.to_owned(),
-                remedy: String::new(),
-            };
-            let engine = engine.ok_or_else(|| fault(AWAY))?;
-            let env = match info.simulated {
-                true => Env::of(&[], Path::new("/")),
-                false => Env::from_process(),
-            };
-            let platform = platform.as_deref();
-            let fetched =
-                launcher::fetch(&engine, &info, &env, &reference, platform, &*told, &cancel).await;
-            match fetched {
-                Ok(_) => Ok(()),
-                Err(FetchError::Failed(problem)) => Err(problem),
-                Err(FetchError::Cancelled) => Err(fault("cancelled")),
-            }
-        }
-        .boxed()
+        self.asking().pull(reference, platform, told, cancel)
     }
 
     fn launch(
@@ -198,49 +178,43 @@ impl Backend for Services {
         told: Box<dyn Fn(Stage) + Send + Sync>,
         cancel: Cancel,
     ) -> BoxFuture<'static, Result<Launched, LaunchFault>> {
-        let (engine, cache) = (self.control.engine(), self.cache.clone());
-        let around = self.around.clone();
-        async move {
-            let engine = engine.ok_or_else(|| LaunchFault {
-                problem: Problem {
-                    what: "nothing was started".to_owned(),
-                    why: AWAY.to_owned(),
-                    remedy: String::new(),
-                },
-                exit: 125,
-            })?;
-            told(Stage::Starting);
-            let start = Start {
-                engine: &engine,
-                cache: &cache,
-                host: &host,
-                surroundings: &around,
-                plan: &plan,
-                force,
-            };
-            // The one moment at which it can be given up with nothing of it left.
-            let mut before = |_| {
-                let stop = cancel.is_cancelled();
-                let result = match stop {
-                    true => Err(EngineError::Gone("cancelled".to_owned())),
-                    false => Ok(()),
-                };
-                std::future::ready(result).boxed()
-            };
-            launcher::start(start, &mut before).await
-        }
-        .boxed()
+        self.asking().launch(plan, host, force, told, cancel)
     }
 
     fn explain_end(
         &self,
         key: ContainerKey,
         name: String,
-    ) -> BoxFuture<'static, Option<(String, Vec<String>)>> {
+    ) -> BoxFuture<'static, (String, Vec<String>)> {
+        self.asking().explain(key, name)
+    }
+
+    fn build(
+        &self,
+        mut ask: BuildAsk,
+        told: build::Told,
+        cancel: Cancel,
+    ) -> BoxFuture<'static, Result<Built, BuildError>> {
         let engine = self.control.engine();
         async move {
-            let explained = launcher::explain(&engine?, key, &name).await?;
-            Some((explained.title, explained.lines))
+            let engine = engine.ok_or_else(|| {
+                BuildError::Problem(Problem {
+                    what: "cannot build".to_owned(),
+                    why: AWAY.to_owned(),
+                    remedy: String::new(),
+                })
+            })?;
+            let surroundings = Surroundings::of_process();
+            // No shell has put the home folder in.
+            let (home, cwd) = (surroundings.home.as_deref(), &surroundings.cwd);
+            for path in std::iter::once(&mut ask.folder).chain(&mut ask.dockerfile) {
+                *path = super::building::real(&path.to_string_lossy(), home, cwd);
+            }
+            let how = How {
+                surroundings,
+                docker: Some(Env::from_process()),
+            };
+            build::build(&engine, &ask, &how, told, &cancel).await
         }
         .boxed()
     }

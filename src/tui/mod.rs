@@ -4,6 +4,7 @@
 //! -> [`Effect`]s, run as tasks -> [`Outcome`]s -> update again. Views are functions from state to cells.
 
 pub mod action;
+pub(crate) mod building;
 pub mod config;
 pub mod dashboard;
 pub mod effect;
@@ -19,6 +20,7 @@ pub mod input;
 pub mod keymap;
 pub mod launching;
 pub mod live;
+mod live_launch;
 pub mod logs;
 pub mod preferences;
 pub mod run;

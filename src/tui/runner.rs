@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 
 use super::effect::{Effect, Outcome};
 use super::preferences::Preferences;
+use crate::build::{BuildAsk, BuildError, Built};
 use crate::check::{Cancel, Progress, Subject};
 use crate::engine::{Engine, PullProgress};
 use crate::inspect::Known;
@@ -22,9 +23,7 @@ use crate::lanes::Queue;
 use crate::launch::LaunchSpec;
 use crate::launcher::{HostNow, LaunchFault, Launched, Plan, Stage};
 use crate::logs::LogCommand;
-use crate::model::{
-    ContainerCommand, ContainerKey, EngineInfo, EngineNews, ImageId, Problem, ProcKey, Signal,
-};
+use crate::model::{ContainerCommand, ContainerKey, EngineNews, ImageId, Problem, ProcKey, Signal};
 
 /// A shell in a container, from the engine.
 pub struct ShellStream {
@@ -89,6 +88,20 @@ pub trait Backend: Send + Sync + 'static {
         progress: Box<dyn Fn(Progress) + Send + Sync>,
         cancel: Cancel,
     ) -> BoxFuture<'static, Result<Arc<Known>, String>>;
+    /// Builds an image, tells how it goes, and ends soon after `cancel` says so with nothing left of it.
+    fn build(
+        &self,
+        ask: BuildAsk,
+        told: crate::build::Told,
+        cancel: Cancel,
+    ) -> BoxFuture<'static, Result<Built, BuildError>> {
+        let _ = (ask, told, cancel);
+        Box::pin(std::future::ready(Err(BuildError::Problem(Problem {
+            what: "cannot build".to_owned(),
+            why: "nothing can be built here".to_owned(),
+            remedy: String::new(),
+        }))))
+    }
     /// What a launch would do. Changes nothing.
     fn plan(&self, spec: LaunchSpec, host: HostNow) -> BoxFuture<'static, Result<Plan, String>> {
         let _ = (spec, host);
@@ -100,11 +113,10 @@ pub trait Backend: Send + Sync + 'static {
         &self,
         reference: String,
         platform: Option<String>,
-        engine: EngineInfo,
         told: Box<dyn Fn(PullProgress) + Send + Sync>,
         cancel: Cancel,
     ) -> BoxFuture<'static, Result<(), Problem>> {
-        let _ = (told, cancel, platform, engine);
+        let _ = (told, cancel, platform);
         Box::pin(std::future::ready(Err(no_launches(reference))))
     }
     /// Makes and starts a container; one that does not start is removed again.
@@ -120,14 +132,14 @@ pub trait Backend: Send + Sync + 'static {
         let problem = no_launches(plan.spec.image);
         Box::pin(std::future::ready(Err(LaunchFault { problem, exit: 125 })))
     }
-    /// Why a container ended that was just launched: a title, and lines to read; `None`: it runs.
+    /// Why a container ended that was just launched: a title, and lines to read.
     fn explain_end(
         &self,
         key: ContainerKey,
         name: String,
-    ) -> BoxFuture<'static, Option<(String, Vec<String>)>> {
-        let _ = (key, name);
-        Box::pin(std::future::ready(None))
+    ) -> BoxFuture<'static, (String, Vec<String>)> {
+        let _ = key;
+        Box::pin(std::future::ready((format!("{name} ended"), Vec::new())))
     }
     /// Opens a shell (`bash`, else `sh`) in the container, with a terminal of this size.
     fn open_shell(
@@ -147,6 +159,7 @@ pub struct Runner<B> {
     pub(super) preferences: PathBuf,
     checks: Arc<Running<Subject>>,
     pub(super) launches: Arc<Running<u64>>,
+    pub(super) builds: Arc<Running<u64>>,
 }
 
 /// What runs and can be stopped.
@@ -227,6 +240,7 @@ impl<B: Backend> Runner<B> {
             preferences,
             checks: Arc::default(),
             launches: Arc::default(),
+            builds: Arc::default(),
         }
     }
 
@@ -269,6 +283,9 @@ impl<B: Backend> Runner<B> {
             Effect::Know(images) => images.into_iter().for_each(|image| self.know(image)),
             Effect::Check(subject) => self.check(subject),
             Effect::CancelCheck(subject) => self.checks.cancel(&subject),
+            Effect::Build { id, ask } => self.build(id, *ask),
+            Effect::CancelBuild(id) => self.builds.cancel(&id),
+            Effect::BuildPaths(text) => self.build_paths(text),
             launch @ (Effect::PlanLaunch { .. }
             | Effect::Pull { .. }
             | Effect::Launch { .. }
@@ -536,7 +553,6 @@ mod tests {
             &self,
             reference: String,
             _platform: Option<String>,
-            _engine: EngineInfo,
             told: Box<dyn Fn(PullProgress) + Send + Sync>,
             cancel: Cancel,
         ) -> BoxFuture<'static, Result<(), Problem>> {
@@ -630,7 +646,6 @@ mod tests {
             id: 7,
             reference: "a:1".into(),
             platform: None,
-            engine: Box::default(),
         };
         let story = |runner: &Runner<Endless>| {
             runner.execute(pull());

@@ -162,7 +162,7 @@ fn signals_and_sizes_reach_a_running_container() {
         asked["OpenStdin"] = true.into();
         let made = engine.create(&asked, None, None).await.unwrap();
         let stopped = engine.kill(made.key, "SIGUSR1").await.unwrap_err();
-        assert_eq!(code(&stopped), 409, "{stopped}");
+        assert!(stopped.to_string().contains("running"), "{stopped}");
         let waiting = engine.wait_begin(made.key, false).await.unwrap();
         engine.start(made.key).await.unwrap();
         // One that runs already is fine.
@@ -202,7 +202,7 @@ fn who_stops_waiting_for_a_container_leaves_none_behind() {
                         engine.remove_created(made.key).await.unwrap();
                         break;
                     }
-                    Err(error) => assert_eq!(code(&error), 409, "{error}"),
+                    Err(error) => assert!(error.to_string().contains("in use"), "{error}"),
                 }
                 assert!(begun.elapsed() < PATIENCE, "it stays");
             }

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use midwatch::engine::endpoint::Env;
-use midwatch::engine::registry::{Credentials, Reference, RegistryConfig};
+use midwatch::engine::registry::{Credentials, Reference};
 use midwatch::engine::transport::{Address, Transport};
-use midwatch::engine::{Docker, Engine, PullError, PullFault, PullProgress};
+use midwatch::engine::{Docker, Engine, Logins, PullError, PullFault, PullProgress};
 use midwatch::model::{HostId, ImageId};
 
 use crate::engine_rig::{OwnEngine, PATIENCE, docker, socket};
@@ -194,13 +194,11 @@ fn a_registry_that_wants_a_login_gets_what_docker_knows() {
         &[("DOCKER_CONFIG", dir), ("PATH", &path)],
         Path::new("/nonexistent"),
     );
-    let fetch = || {
-        block(async {
-            let config = RegistryConfig::load(&env, false).unwrap();
-            let credentials = config.credentials(&reference).await.unwrap();
-            pull(&engine, &reference, credentials.as_ref()).await
-        })
+    let logins = Logins {
+        env: &env,
+        podman: false,
     };
+    let fetch = || block(engine.fetch(&reference, None, logins, &|_| {}, &|| false));
     let auth = base64::Engine::encode(
         &base64::engine::general_purpose::STANDARD,
         format!("{NAME}:{PASSWORD}"),
@@ -218,6 +216,12 @@ fn a_registry_that_wants_a_login_gets_what_docker_knows() {
     std::fs::write(&helper, script).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&helper, mode).unwrap();
+    // One that is not there is said where it matters.
+    write(serde_json::json!({"credsStore": "midwatchnosuch"}));
+    let error = fetch().unwrap_err();
+    assert_eq!(error.fault, PullFault::Unauthorized, "{error}");
+    let text = error.to_string();
+    assert!(text.contains("docker-credential-midwatchnosuch"), "{text}");
     write(serde_json::json!({"credHelpers": {&host: "midwatchtest"}}));
     assert_eq!(&*fetch().unwrap().0, id);
 }
@@ -232,8 +236,9 @@ fn a_pull_that_is_cancelled_or_forgotten_leaves_nothing() {
     let registry = Registry::start(&socket, folder.path(), false);
     registry.push("cancel:1", &LAYERS, 4);
     let engine = engine(&socket);
-    for drops in [false, true] {
-        let proxy = Proxy::to(&socket, registry.port, FIRST);
+    // While nothing comes, while the engine talks, and by a caller that goes away.
+    for (drops, allowed) in [(false, FIRST), (false, u64::MAX), (true, FIRST)] {
+        let proxy = Proxy::to(&socket, registry.port, allowed);
         let reference = reference(proxy.port, "cancel:1");
         let begun = AtomicBool::new(false);
         let told = |progress: PullProgress| {

@@ -148,9 +148,8 @@ impl Registry {
         assert!(built.status.success(), "{built:?}");
         let id = docker(&self.socket, &["image", "inspect", "-f", "{{.Id}}", &name]);
         docker(&self.socket, &["push", "-q", &name]);
+        // With the builder's steps, which have no name: none of the layers stays.
         docker(&self.socket, &["rmi", &name]);
-        // The builder's steps would keep the layers.
-        docker(&self.socket, &["image", "prune", "-f"]);
         self.forget_at_end(&name);
         id
     }

@@ -123,6 +123,81 @@ pub(super) fn host_of(
     )
 }
 
+/// The verdict of an image that was just built, as `check` would give it.
+#[derive(Debug)]
+pub struct Built(Report);
+
+impl Built {
+    /// Judges it for this host. `None` where there is no driver to judge by, which is said.
+    ///
+    /// # Errors
+    /// A status to end with because a signal came; or the engine cannot be asked.
+    pub async fn judge(
+        global: &GlobalArgs,
+        image: &str,
+    ) -> Result<Result<Option<Self>, u8>, Problem> {
+        let month = Stamp::now().wall.strftime("%Y-%m").to_string();
+        let live = Live::open(global, true, true).await?;
+        let host = live.host(&month);
+        if host.driver.is_none() {
+            let problem = live.no_driver();
+            complain(&Problem {
+                what: format!("no verdict: {}", problem.what),
+                why: problem.why,
+                remedy: format!(
+                    "`midwatch check {image} --driver 550.54.15 --gpu H100` judges for another host"
+                ),
+            });
+            return Ok(Ok(None));
+        }
+        let args = CheckArgs {
+            subjects: vec![image.to_owned()],
+            ..CheckArgs::default()
+        };
+        let run = Run {
+            args: &args,
+            read_only: global.read_only,
+            cache: Cache::of(global.data_dir.as_deref(), global.demo),
+            live,
+            host,
+            cancel: Cancel::default(),
+            bar: Arc::new(Bar::new()),
+        };
+        let ended = run.until_stopped().await;
+        run.bar.clear();
+        let entries = match ended {
+            Ok(entries) => entries,
+            Err(signal) => return Ok(Err(signal)),
+        };
+        for entry in &entries {
+            if let Entry::Failed { problem, .. } = entry {
+                complain(problem);
+            }
+        }
+        Ok(Ok(Some(Self(Report {
+            host: run.host,
+            entries,
+            host_matters: true,
+            matrix: None,
+        }))))
+    }
+
+    /// What `check` prints.
+    pub fn text(&self) -> String {
+        text::report(&self.0)
+    }
+
+    /// How `check` would end.
+    pub fn exit(&self) -> Exit {
+        report::exit(&self.0, FailOn::Error)
+    }
+
+    /// The document of `check`.
+    pub fn json(&self) -> impl serde::Serialize + '_ {
+        json::document(&self.0)
+    }
+}
+
 /// What a run of the command holds.
 struct Run<'a> {
     args: &'a CheckArgs,

@@ -265,7 +265,6 @@ impl Run<'_> {
         let told = move |progress| bar.line(&report::pulled(&progress));
         let fetched = launcher::fetch(
             &self.connected.engine,
-            &self.host.engine,
             &self.env,
             image,
             self.spec.platform.as_deref(),

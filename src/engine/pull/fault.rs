@@ -43,6 +43,8 @@ pub struct PullError {
     pub text: String,
     /// Whether credentials were sent.
     pub with_credentials: bool,
+    /// Why none could be sent, where Docker's configuration has some that cannot be read.
+    pub no_credentials: Option<Box<Problem>>,
 }
 
 impl std::error::Error for PullError {}
@@ -63,6 +65,16 @@ impl PullError {
         };
         let login = clean(&self.reference.login(), 300);
         let text = &self.text;
+        if let (PullFault::Unauthorized, Some(problem)) = (self.fault, &self.no_credentials) {
+            return Problem {
+                what: format!("cannot fetch {name}"),
+                why: format!(
+                    "{host} wants a login, and midwatch {}: {}",
+                    problem.what, problem.why
+                ),
+                remedy: problem.remedy.clone(),
+            };
+        }
         let (why, remedy) = match self.fault {
             PullFault::NoSuchImage => (
                 format!("{host} has no such image: {text}"),
@@ -354,6 +366,7 @@ mod tests {
             fault,
             text: "its words".into(),
             with_credentials,
+            no_credentials: None,
         };
         for fault in [
             F::NoSuchImage,
@@ -379,6 +392,19 @@ mod tests {
             let problem = error(F::Unauthorized, with, reference).problem();
             assert!(problem.remedy.ends_with(words), "{problem}");
         }
+        let problem = PullError {
+            no_credentials: Some(Box::new(Problem {
+                what: "cannot read the credentials".into(),
+                why: "no such helper".into(),
+                remedy: "install it".into(),
+            })),
+            ..error(F::Unauthorized, false, "r.io/x")
+        };
+        assert_eq!(
+            problem.to_string(),
+            "cannot fetch r.io/x:latest: r.io wants a login, and midwatch cannot read the credentials: no such \
+             helper. install it"
+        );
         let text = error(F::Cancelled, false, "x").to_string();
         assert_eq!(text, "cannot fetch x:latest: cancelled");
     }

@@ -97,6 +97,11 @@ impl Fold {
         self.error.as_deref()
     }
 
+    /// Whether the registry has been heard of: layers are known.
+    pub fn begun(&self) -> bool {
+        !self.progress.layers.is_empty()
+    }
+
     /// Takes bytes, whatever their borders; whether anything is new.
     pub fn push(&mut self, mut bytes: &[u8]) -> bool {
         let mut new = false;
@@ -280,6 +285,8 @@ mod tests {
             "{\"error\":\"context canceled\"}\n",
         ));
         assert_eq!(fold.error(), Some("unexpected EOF"));
+        assert!(!fold.begun());
+        assert!(folded(BEGIN).begun());
         assert_eq!(folded("{\"error\":\"plain\"}").error(), Some("plain"));
         assert_eq!(
             folded("{\"error\":\"\"}\n{\"error\":7}\n[]\nx\n").error(),

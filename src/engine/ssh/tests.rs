@@ -153,3 +153,21 @@ async fn a_master_that_died_is_replaced_and_a_missing_ssh_is_told() {
 fn a_socket_named_on_the_far_side_stays_one_word() {
     assert_eq!(quoted("unix:///a b'c"), r"'unix:///a b'\''c'");
 }
+
+#[tokio::test]
+async fn the_end_of_what_is_sent_is_passed_on_and_the_answer_still_comes() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let dir = tempfile::tempdir().unwrap();
+    let dialer = fake(&dir, LOGIN, "cat; printf ' and all'");
+    let mut stream = dialer.dial().await.unwrap();
+    stream.write_all(b"this").await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answer = String::new();
+    let read = stream.read_to_string(&mut answer);
+    tokio::time::timeout(Duration::from_secs(20), read)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(answer, "this and all");
+    assert!(stream.write_all(b"more").await.is_err());
+}

@@ -3,6 +3,39 @@
 /// In the engine's error.
 pub(super) const REFUSED: &[(&str, &str)] = &[
     (
+        "refused.user",
+        "Unable to find group nogrp: no matching entries in group file",
+    ),
+    (
+        "refused.memory",
+        "Minimum memoryswap limit should be larger than memory limit, see usage",
+    ),
+    (
+        "refused.container",
+        "cannot join PID of a non running container: nope: No such container: nope",
+    ),
+    (
+        "refused.container",
+        "could not get container for nope: No such container: nope",
+    ),
+    ("refused.no_command", "No command specified"),
+    (
+        "refused.cpus",
+        "Requested CPUs are not available - requested 900, available: 0-1",
+    ),
+    (
+        "refused.not_executable",
+        r#"failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "/etc": permission denied: unknown"#,
+    ),
+    (
+        "refused.mount_type",
+        r#"failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: error mounting "/tmp" to rootfs at "/etc/passwd": mount /tmp:/etc/passwd (via /proc/self/fd/6), flags: 0x5000: not a directory: unknown: Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type"#,
+    ),
+    (
+        "refused.image",
+        "invalid reference format: repository name (library/UPPER) must be lowercase",
+    ),
+    (
         "docker.no_gpu_driver",
         r#"could not select device driver "" with capabilities: [[gpu]]"#,
     ),

@@ -187,10 +187,6 @@ fn advance(state: &mut State, effects: &mut Vec<Effect>) {
 }
 
 fn pull(state: &mut State, plan: &Plan, effects: &mut Vec<Effect>) {
-    let engine = match &state.world.engine {
-        EngineStatus::Up(info) => Box::new(info.clone()),
-        _ => Box::default(),
-    };
     let Some(form) = form_mut(state) else {
         return;
     };
@@ -204,7 +200,6 @@ fn pull(state: &mut State, plan: &Plan, effects: &mut Vec<Effect>) {
         id: form.id,
         reference,
         platform: plan.spec.platform.clone(),
-        engine,
     });
 }
 

@@ -7,7 +7,7 @@
 
 pub(crate) mod act;
 pub(crate) mod after;
-mod complete;
+pub(crate) mod complete;
 pub(crate) mod fields;
 pub(crate) mod flow;
 pub(crate) mod gpus;

@@ -71,6 +71,16 @@ fn from_image(state: &mut State, id: &ImageId) {
     with_offers(state, spec, Some(id));
 }
 
+/// The form for an image that was just built: what it exposes is published under the same number.
+pub fn built(state: &mut State, name: &str, image: &ImageId, exposed: &[PortAsk]) {
+    let mut spec = new_spec(name.to_owned());
+    spec.ports = exposed.to_vec();
+    for port in &mut spec.ports {
+        port.host = Some(port.container);
+    }
+    with_offers(state, spec, Some(image));
+}
+
 /// The ports that an image exposes, published under the same number.
 fn exposed(state: &State, id: &ImageId) -> Vec<PortAsk> {
     let Knowledge::Known(known) = state.verdicts.image(id) else {

@@ -7,6 +7,7 @@ use tui_input::{Input, InputRequest};
 use super::columns::Column;
 use crate::model::{ContainerCommand, ContainerKey, ProcKey, Signal};
 use crate::tui::Action;
+use crate::tui::building::{BuildForm, Building};
 use crate::tui::form::Form;
 use crate::tui::keymap::{Key, KeyPress};
 
@@ -23,6 +24,10 @@ pub enum Layer {
     Columns(ColumnChooser),
     /// A line of text.
     Prompt(Prompt),
+    /// What is to be built.
+    BuildForm(Box<BuildForm>),
+    /// A build and its log.
+    Building(Box<Building>),
     /// Something to read.
     Message {
         title: String,
@@ -61,6 +66,13 @@ pub enum Ask {
         signal: Signal,
         /// Pid, user, command, container: a line each.
         lines: Vec<String>,
+    },
+    /// Whether a build is to be stopped.
+    CancelBuild {
+        /// Its number.
+        id: u64,
+        /// What it builds.
+        title: String,
     },
     /// To start what the form describes though its verdict says no (`force`), or "not as it should".
     Launch {
@@ -154,6 +166,8 @@ pub enum PromptKind {
         restart: bool,
         targets: Vec<Target>,
     },
+    /// A field of a larger dialog.
+    Field,
 }
 
 /// What a key does to a line of text; `None`: nothing.

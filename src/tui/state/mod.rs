@@ -186,6 +186,8 @@ pub struct State {
     pub(crate) now: Stamp,
     /// The rows that were last told to be on the screen.
     pub(crate) told_visible: Vec<ContainerKey>,
+    /// The number of the newest build.
+    pub(crate) builds: u64,
     /// The engine was asked to take away what killed checks left.
     pub(crate) swept: bool,
     /// When the details of a new selection are fetched: not while the user runs down the list.
@@ -233,6 +235,7 @@ impl State {
             config,
             now,
             told_visible: Vec::new(),
+            builds: 0,
             swept: false,
             settle: None,
             dirty: true,
@@ -260,7 +263,7 @@ impl State {
     /// What the keyboard does at the moment.
     pub fn mode(&self) -> Mode {
         match self.ui.layers.last() {
-            Some(Layer::Prompt(_)) => Mode::Input,
+            Some(Layer::Prompt(_) | Layer::BuildForm(_)) => Mode::Input,
             Some(Layer::Form(form)) if form.phase == Phase::Edit => Mode::Form,
             Some(_) => Mode::Dialog,
             None if self.logs_focused() && self.logs.wants_text() => Mode::Input,

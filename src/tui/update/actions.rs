@@ -61,6 +61,7 @@ pub(super) fn run(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
         Launches => crate::tui::form::open::list(state),
         // Of the form, where it is open.
         FormStart | FormAdd | FormRemove | FormMend | FormSave => {}
+        Build => crate::tui::building::act::open(state, effects),
         Check => checks::check(state, effects),
         CheckContainer => checks::check_own(state, effects),
         ToggleSecrets => {

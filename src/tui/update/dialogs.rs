@@ -3,6 +3,7 @@
 use super::commands;
 use crate::model::ContainerCommand;
 use crate::tui::Action;
+use crate::tui::building::act as building;
 use crate::tui::effect::Effect;
 use crate::tui::form::{act, flow, open};
 use crate::tui::keymap::KeyPress;
@@ -30,6 +31,8 @@ pub(super) fn on_key(
         Some(Layer::Menu(_)) => menu(state, action, effects),
         Some(Layer::Columns(_)) => columns(state, action),
         Some(Layer::Help { .. }) => help(state, action),
+        Some(Layer::BuildForm(_)) => building::form_key(state, key, action, effects),
+        Some(Layer::Building(_)) => building::log_key(state, action),
         // A start goes on: its keys are those of dialogs.
         Some(Layer::Form(_)) => act::on_key(state, key, action, effects),
         Some(Layer::Launches { .. }) => open::on_list_key(state, key, action, effects),
@@ -160,7 +163,7 @@ fn question(state: &mut State, key: KeyPress, action: Option<Action>, effects: &
 fn scroll(confirm: &mut Confirm, by: isize) {
     let count = match &confirm.ask {
         Ask::Containers { targets, .. } => targets.len(),
-        Ask::Process { .. } => 0,
+        Ask::Process { .. } | Ask::CancelBuild { .. } => 0,
         Ask::Launch { lines, .. } => lines.len(),
     };
     confirm.scroll = confirm
@@ -197,6 +200,7 @@ fn answer(state: &mut State, effects: &mut Vec<Effect>) {
         Ask::Process {
             process, signal, ..
         } => commands::signal(process, signal, effects),
+        Ask::CancelBuild { id, .. } => building::cancel(state, id, effects),
         Ask::Launch { force, .. } => flow::allow(state, force, effects),
     }
 }
@@ -273,7 +277,7 @@ fn accept(state: &mut State, effects: &mut Vec<Effect>) {
     };
     let text = prompt.input.value().trim().to_owned();
     match &prompt.kind {
-        PromptKind::Filter | PromptKind::Search => {}
+        PromptKind::Filter | PromptKind::Search | PromptKind::Field => {}
         PromptKind::Preset { .. } if text.is_empty() || text.chars().count() > 60 => {
             refuse(state, prompt, "a name of 1 to 60 characters");
         }

@@ -16,6 +16,7 @@ mod tests;
 
 use std::time::Duration;
 
+use super::building;
 use super::effect::{Effect, Outcome};
 use super::event::Event;
 use super::form::{act, after, flow};
@@ -51,6 +52,9 @@ pub fn update(state: &mut State, event: Event, now: Stamp) -> Vec<Effect> {
             if let Some(Layer::Prompt(prompt)) = state.ui.layers.last_mut() {
                 prompt.paste(&text);
                 dialogs::edited(state);
+                state.touch();
+            } else if let Some(Layer::BuildForm(_)) = state.ui.layers.last() {
+                building::act::paste(state, &text, &mut effects);
                 state.touch();
             } else if let Some(Layer::Form(form)) = state.ui.layers.last_mut() {
                 if form.phase == crate::tui::form::state::Phase::Edit {
@@ -210,6 +214,9 @@ fn on_outcome(state: &mut State, outcome: Outcome, effects: &mut Vec<Effect>) {
         }
         Outcome::LaunchesKept(Ok(kept)) => state.launch.kept = kept,
         Outcome::LaunchesKept(Err(text)) => state.jobs.toast(Tone::Bad, &text, now),
+        Outcome::BuildNews { id, news } => building::act::heard(state, id, news),
+        Outcome::Built { id, result } => building::act::ended(state, id, result, effects),
+        Outcome::BuildPaths { text, paths } => building::act::paths_found(state, &text, paths),
         Outcome::ImagesFailed(text) => {
             state.images.asked = false;
             state.images.again = Some(now.mono + IMAGES_AGAIN);

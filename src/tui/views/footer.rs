@@ -53,7 +53,7 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, region
 
 /// The keys of the dialog on top, several of one meaning together; `None` where none is open.
 fn dialog_hints(state: &State) -> Option<&'static [(&'static [Action], &'static str)]> {
-    use Action::{Back, Down, Enter, Left, Mark, Right, Up};
+    use Action::{Back, Down, Enter, FocusNext, Left, LogFollow, Mark, Right, Up};
     const TEXT: &[(&[Action], &str)] = &[(&[Enter], "keep"), (&[Back], "cancel")];
     const MENU: &[(&[Action], &str)] = &[
         (&[Up, Down], "move"),
@@ -74,7 +74,21 @@ fn dialog_hints(state: &State) -> Option<&'static [(&'static [Action], &'static 
         (&[Enter], "answer"),
         (&[Back], "no"),
     ];
+    const BUILD: &[(&[Action], &str)] = &[
+        (&[Enter], "build"),
+        (&[FocusNext], "complete, next"),
+        (&[Up, Down], "move"),
+        (&[Back], "cancel"),
+    ];
+    const RUNS: &[(&[Action], &str)] = &[
+        (&[Up, Down], "scroll"),
+        (&[LogFollow], "follow"),
+        (&[Back], "stop it"),
+    ];
     Some(match state.ui.layers.last() {
+        Some(Layer::BuildForm(_)) => BUILD,
+        Some(Layer::Building(build)) if build.failed.is_none() => RUNS,
+        Some(Layer::Building(_)) => READ,
         Some(Layer::Prompt(_)) => TEXT,
         Some(Layer::Menu(_)) => MENU,
         Some(Layer::Columns(_)) => COLUMNS,

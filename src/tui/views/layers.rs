@@ -6,6 +6,7 @@ use super::layout::Layout;
 use super::{Regions, Target};
 use crate::model::{ContainerCommand, mask_command};
 use crate::tui::action::Group;
+use crate::tui::building;
 use crate::tui::keymap::Mode;
 use crate::tui::state::State;
 use crate::tui::state::layers::{
@@ -21,6 +22,8 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, region
             Layer::Menu(menu_layer) => menu(paint, menu_layer, regions),
             Layer::Columns(chooser) => columns(paint, chooser, regions),
             Layer::Prompt(prompt_layer) => prompt(paint, prompt_layer, layout, regions),
+            Layer::BuildForm(form) => building::view::form(paint, form, regions),
+            Layer::Building(build) => building::view::log(paint, build, regions),
             Layer::Message {
                 title,
                 lines,
@@ -33,7 +36,7 @@ pub(super) fn draw(state: &State, paint: &mut Paint<'_>, layout: &Layout, region
 }
 
 /// An empty box in the middle; returns its inside.
-fn open(
+pub(crate) fn open(
     paint: &mut Paint<'_>,
     columns: u16,
     rows: u16,
@@ -126,6 +129,13 @@ fn question(paint: &mut Paint<'_>, confirm: &Confirm, regions: &mut Regions) {
             format!("Send {signal} to exactly this process?"),
             row_count(lines.len()),
         ),
+        Ask::CancelBuild { title, .. } => (
+            "stop the build",
+            format!(
+                "Stop building {title}? Nothing of it is left but what the engine keeps for the next build."
+            ),
+            0,
+        ),
         Ask::Launch { text, lines, .. } => ("launch", text.clone(), row_count(lines.len())),
     };
     let volumes = matches!(
@@ -156,6 +166,7 @@ fn question(paint: &mut Paint<'_>, confirm: &Confirm, regions: &mut Regions) {
                 paint.text(list.x + 2, y, list.width - 2, line, Tone::Text);
             }
         }
+        Ask::CancelBuild { .. } => {}
         Ask::Launch { lines, .. } => {
             let shown = lines.iter().skip(confirm.scroll);
             for (line, y) in shown.zip(list.y..list.bottom()) {
@@ -352,7 +363,7 @@ fn columns(paint: &mut Paint<'_>, chooser: &ColumnChooser, regions: &mut Regions
 fn prompt(paint: &mut Paint<'_>, prompt: &Prompt, layout: &Layout, regions: &mut Regions) {
     let title = match &prompt.kind {
         // Both are drawn in place.
-        PromptKind::Filter | PromptKind::Search => return,
+        PromptKind::Filter | PromptKind::Search | PromptKind::Field => return,
         PromptKind::Rename(_) => "new name",
         PromptKind::Preset { .. } => "keep as the preset",
         PromptKind::Grace { restart: false, .. } => "stop: seconds to end in",

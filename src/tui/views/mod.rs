@@ -20,7 +20,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use layers::help_length;
+pub(crate) use layers::{help_length, open as dialog};
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
