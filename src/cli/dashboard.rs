@@ -123,7 +123,9 @@ fn state_config(global: &GlobalArgs, config: &Config, kept: Option<&PathBuf>) ->
             log_timestamps: preferences.log_timestamps || config.logs.timestamps,
             log_wrap: preferences.log_wrap.or(Some(config.logs.wrap)),
         },
-        launches: kept.map_or_else(Launches::default, |path| launches(path)),
+        launches: kept
+            .filter(|_| !global.demo)
+            .map_or_else(Launches::default, |path| launches(path)),
         surroundings: Surroundings::of_process(),
         read_only: config.read_only,
         demo: global.demo,

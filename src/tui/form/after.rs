@@ -68,7 +68,10 @@ impl Launching {
 /// Changes what is kept, here and in the file.
 pub fn keep(state: &mut State, change: Keep, effects: &mut Vec<Effect>) {
     state.launch.kept.keep(change.clone());
-    effects.push(Effect::KeepLaunch(change));
+    // What the simulated host launches is nothing to launch again on a real one.
+    if !state.config.demo {
+        effects.push(Effect::KeepLaunch(change));
+    }
 }
 
 /// It runs: the form is closed, its line kept, and the dashboard goes to the container.
@@ -162,6 +165,9 @@ pub fn look(state: &mut State, effects: &mut Vec<Effect>) {
 /// Why a container ended: shown at once, or when no dialog is open any more.
 pub fn explained(state: &mut State, title: &str, lines: &[String]) {
     use crate::model::text::clean;
+    if lines.is_empty() {
+        return state.jobs.toast(Tone::Warn, title, state.now);
+    }
     // So that it can be read on the smallest screen too.
     let room = state.ui.size.0.clamp(60, 104).saturating_sub(8);
     let mut shown = Vec::new();

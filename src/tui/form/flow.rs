@@ -38,7 +38,7 @@ pub fn form(state: &State) -> Option<&Form> {
 
 /// When the form wants something done.
 pub fn deadline(state: &State) -> Option<std::time::Duration> {
-    form(state)?.plan.due
+    form(state)?.due()
 }
 
 /// What the engine is doing that no plan can be made.
@@ -59,7 +59,7 @@ pub fn demand(state: &mut State, effects: &mut Vec<Effect>) {
     if form.plan.away && up {
         form.plan_now(now.mono);
     }
-    if form.plan.due.is_none_or(|due| due > now.mono) {
+    if form.due().is_none_or(|due| due > now.mono) {
         return;
     }
     form.plan.due = None;
@@ -150,7 +150,7 @@ fn advance(state: &mut State, effects: &mut Vec<Effect>) {
     }
     if let Some(why) = form.plan_error() {
         form.fault = Some(Problem {
-            what: "it cannot be planned".to_owned(),
+            what: "nothing was started".to_owned(),
             why: why.to_owned(),
             remedy: String::new(),
         });
@@ -177,16 +177,19 @@ fn advance(state: &mut State, effects: &mut Vec<Effect>) {
                 remedy: "Take its name from the Images view".to_owned(),
             });
         }
-        None => pull(form, &plan, effects),
-        Some(_) if always && !form.allowed.pulled => pull(form, &plan, effects),
-        Some(image) if plan.scan_would_tell && plan.spec.gpus.is_some() && !form.allowed.skip => {
+        None => pull(state, &plan, effects),
+        Some(_) if always && !form.allowed.pulled => pull(state, &plan, effects),
+        Some(image) if plan.scan_would_tell && !form.allowed.skip => {
             check(state, image, effects);
         }
         Some(_) => judge(state, plan, effects),
     }
 }
 
-fn pull(form: &mut Form, plan: &Plan, effects: &mut Vec<Effect>) {
+fn pull(state: &mut State, plan: &Plan, effects: &mut Vec<Effect>) {
+    let Some(form) = form_mut(state) else {
+        return;
+    };
     let reference = plan.spec.image.clone();
     form.cancelling = false;
     form.phase = Phase::Pulling(PullProgress {

@@ -788,3 +788,95 @@ fn paths_are_completed_as_far_as_they_agree() {
     assert!(press(&mut state, Key::Tab, 403).is_empty());
     assert_ne!(the_form(&state).row().unwrap().kind, Kind::Mount);
 }
+
+#[test]
+fn two_keys_start_a_launch_again_through_plan_and_verdict() {
+    let mut state = kept(140, 40);
+    let effects = type_keys(&mut state, "o2", 401);
+    let asked = plans(&effects);
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0].image, "my-train:0.4");
+    assert_eq!(asked[0].gpus, Some(GpuAsk::of(Which::Free(1))));
+    assert_eq!(asked[0].command.first().map(String::as_str), Some("python"));
+    let effects = answer(&mut state, |_| {}, 402);
+    assert_eq!(launches(&effects).len(), 1);
+    // A verdict that says no is asked about here too.
+    let mut state = kept(140, 40);
+    type_keys(&mut state, "o2", 401);
+    let effects = answer(&mut state, |plan| plan.verdict = Some(fails()), 402);
+    assert!(launches(&effects).is_empty());
+    assert!(matches!(state.ui.layers.last(), Some(Layer::Confirm(_))));
+    // `e` opens it and starts nothing.
+    let mut state = kept(140, 40);
+    type_keys(&mut state, "o", 401);
+    press(&mut state, Key::Down, 401);
+    type_keys(&mut state, "e", 401);
+    assert_eq!(the_form(&state).phase, Phase::Edit);
+    assert!(launches(&answer(&mut state, |_| {}, 402)).is_empty());
+    // A line that no one can read is said, and the list stays.
+    let mut state = kept(140, 40);
+    state.launch.kept.keep(Keep::Last("rm -rf /".into()));
+    type_keys(&mut state, "o2", 401);
+    assert!(screen(&state).contains("this line cannot be read any more"));
+}
+
+#[test]
+fn without_an_image_the_form_is_blank_and_asks_for_one() {
+    let mut state = judged(140, 40);
+    type_keys(&mut state, "3", 400);
+    let effects = type_keys(&mut state, "L", 400);
+    assert!(plans(&effects).is_empty());
+    assert!(ctrl(&mut state, 's', 401).is_empty());
+    assert!(screen(&state).contains("it needs an image"));
+    type_keys(&mut state, "busybox", 401);
+    assert_eq!(plans(&rest(&mut state, 402)).len(), 1);
+}
+
+#[test]
+fn a_plan_that_is_old_is_made_anew_while_the_form_is_looked_at() {
+    let mut state = opened(140, 40);
+    answer(&mut state, |_| {}, 401);
+    assert!(plans(&rest(&mut state, 405)).is_empty());
+    assert!(state.deadline().unwrap() <= at(411).mono);
+    assert_eq!(plans(&rest(&mut state, 411)).len(), 1);
+    assert!(
+        the_form(&state).current().is_some(),
+        "the last one stands meanwhile"
+    );
+    // A start wants a fresh one.
+    answer(&mut state, |_| {}, 411);
+    let effects = ctrl(&mut state, 's', 420);
+    assert!(launches(&effects).is_empty());
+    assert_eq!(plans(&effects).len(), 1);
+    assert_eq!(launches(&answer(&mut state, |_| {}, 421)).len(), 1);
+}
+
+#[test]
+fn what_the_simulated_host_launches_is_not_kept() {
+    let mut state = opened(140, 40);
+    state.config.demo = true;
+    let effects = run(&mut state, 40, 402);
+    assert!(!effects.iter().any(|e| matches!(e, Effect::KeepLaunch(_))));
+    assert_eq!(state.launch.kept.last.len(), 1, "while it runs");
+}
+
+#[test]
+fn an_engine_that_is_away_is_said_and_asked_again_when_it_is_back() {
+    let mut state = opened(140, 40);
+    let problem = Problem {
+        what: "cannot reach the Docker engine".into(),
+        why: "connection refused".into(),
+        remedy: String::new(),
+    };
+    state.world.engine_news(EngineNews::Down(problem), at(401));
+    go(&mut state, Kind::Name);
+    type_keys(&mut state, "ab", 401);
+    assert!(plans(&rest(&mut state, 402)).is_empty());
+    let text = screen(&state);
+    assert!(
+        text.contains("cannot reach the Docker engine: connection refused"),
+        "{text}"
+    );
+    state.world.engine_news(EngineNews::Up(engine()), at(403));
+    assert_eq!(plans(&tell(&mut state, 403)).len(), 1);
+}

@@ -63,6 +63,8 @@ pub struct GpuField {
     /// Capabilities, driver and options of the request.
     rest: GpuAsk,
     pub lines: Vec<GpuLine>,
+    /// Why there are none.
+    pub note: Option<&'static str>,
 }
 
 impl GpuField {
@@ -77,6 +79,7 @@ impl GpuField {
             why: None,
             rest: GpuAsk::of(Which::All),
             lines: Vec::new(),
+            note: None,
         };
         let Some(ask) = ask else {
             return field;
@@ -219,8 +222,12 @@ impl GpuField {
     /// Lays out this host's GPUs.
     pub fn rebuild(&mut self, world: &World) {
         self.lines.clear();
+        self.note = None;
         // An engine elsewhere gives GPUs of its own.
         if !world.judgeable() {
+            self.note = Some(
+                "the engine is not proven to be on this machine: its GPUs are not seen from here",
+            );
             return;
         }
         for gpu in world.gpus.iter().flat_map(|s| &s.gpus) {
@@ -230,6 +237,9 @@ impl GpuField {
             for (place, mig) in gpu.mig_instances.iter().enumerate() {
                 self.lines.push(line(world, gpu, Some((place, mig))));
             }
+        }
+        if self.lines.is_empty() {
+            self.note = Some("no GPU is seen on this machine");
         }
     }
 }

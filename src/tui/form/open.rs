@@ -6,7 +6,7 @@ use super::{after, flow, line};
 use crate::inspect::Known;
 use crate::launch::defaults::{Inside, Setting, training};
 use crate::launch::{LaunchSpec, PortAsk, Surroundings, Which};
-use crate::model::ImageId;
+use crate::model::{ContainerKey, ImageId};
 use crate::tui::Action;
 use crate::tui::effect::Effect;
 use crate::tui::keymap::{Key, KeyPress};
@@ -17,25 +17,38 @@ use crate::tui::state::{Page, State};
 use crate::tui::widgets::Tone;
 
 /// `L`: the form for what is selected.
-pub fn launch(state: &mut State) {
+pub fn launch(state: &mut State, effects: &mut Vec<Effect>) {
     match state.ui.page {
         Page::Images => match state.images.selected_id() {
             Some(id) => from_image(state, &id),
-            None => list(state),
+            None => list_or_blank(state),
         },
         Page::Containers => match state.list.selected_key() {
-            Some(key) => {
-                let Some(row) = state.world.rows.get(&key) else {
-                    return;
-                };
-                let (id, name) = (row.container.image_id.clone(), row.container.image.clone());
-                let spec = new_spec(name);
-                with_offers(state, spec, Some(&id));
-            }
-            None => list(state),
+            Some(key) => from_container(state, key, effects),
+            None => list_or_blank(state),
         },
-        Page::Gpus => list(state),
+        Page::Gpus => list_or_blank(state),
     }
+}
+
+/// Where nothing is selected to launch from: the list, or a form without an image.
+fn list_or_blank(state: &mut State) {
+    if entries(state).is_empty() {
+        open_form(state, &new_spec(String::new()));
+    } else {
+        list(state);
+    }
+}
+
+/// The form of a container.
+pub fn from_container(state: &mut State, key: ContainerKey, effects: &mut Vec<Effect>) {
+    let Some(row) = state.world.rows.get(&key) else {
+        return;
+    };
+    let (id, name) = (row.container.image_id.clone(), row.container.image.clone());
+    let spec = new_spec(name);
+    with_offers(state, spec, Some(&id));
+    let _ = effects;
 }
 
 /// A launch as the dashboard makes it: nothing of it is attached to.

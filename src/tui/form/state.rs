@@ -18,6 +18,9 @@ pub const SETTLE: Duration = Duration::from_millis(300);
 /// A plan older than this is asked for anew before a start: the host may be another one.
 pub const FRESH: Duration = Duration::from_secs(5);
 
+/// And one this old while the form is only looked at.
+const AGAIN: Duration = Duration::from_secs(10);
+
 /// Where the cursor can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spot {
@@ -257,6 +260,15 @@ impl Form {
         self.fault = None;
         self.note = None;
         self.plan.due = Some(now + SETTLE);
+    }
+
+    /// When a plan is to be asked for: a change has rested, or the host may have changed since the last one.
+    pub fn due(&self) -> Option<Duration> {
+        let old = match (&self.plan.asked, &self.plan.answer) {
+            (None, Some((_, at, _))) if self.phase == Phase::Edit => Some(at.mono + AGAIN),
+            _ => None,
+        };
+        self.plan.due.or(old)
     }
 
     /// The plan is asked for at once.

@@ -84,7 +84,7 @@ pub fn status(form: &Form, keys: &Keys) -> (Tone, String) {
         return (Tone::Warn, "it needs an image".to_owned());
     }
     if let Some(why) = form.plan_error() {
-        return (Tone::Bad, format!("it cannot be planned: {why}"));
+        return (Tone::Bad, why.to_owned());
     }
     let Some(plan) = form.current() else {
         return (Tone::Dim, "finding out what would happen…".to_owned());

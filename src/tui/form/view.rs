@@ -17,7 +17,7 @@ use crate::tui::widgets::{Paint, Tone, split, width};
 /// Columns before a field's value: mark, label.
 const LABEL: u16 = 14;
 /// From so many columns on, the plan stands beside the form.
-const WIDE: u16 = 140;
+const WIDE: u16 = 160;
 /// Paths that are shown.
 const PATHS: usize = 8;
 
@@ -262,6 +262,9 @@ fn beside(form: &Form, spot: Spot, keys: &Keys, out: &mut Paragraphs) {
     if let Some(why) = why {
         out.begin(LABEL, Tone::Dim, "")
             .text(Tone::Dim, &format!("why: {why}"));
+    }
+    if let Some(note) = form.gpus.note.filter(|_| spot == Spot::Gpus) {
+        out.begin(LABEL, Tone::Dim, "").text(Tone::Dim, note);
     }
     for each in form.conflicts(spot) {
         text::conflict(each, keys, LABEL, out);

@@ -57,7 +57,7 @@ pub(super) fn run(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
         ActionMenu | Start | Stop | Restart | PauseToggle | Kill | Remove | Rename | Shell => {
             commands::run(state, action, effects);
         }
-        Launch => crate::tui::form::open::launch(state),
+        Launch => crate::tui::form::open::launch(state, effects),
         Launches => crate::tui::form::open::list(state),
         // Of the form, where it is open.
         FormStart | FormAdd | FormRemove | FormMend | FormSave => {}

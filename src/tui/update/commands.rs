@@ -87,6 +87,11 @@ pub(super) fn run_on(
     };
     match action {
         Action::ActionMenu => action_menu(state, targets),
+        Action::Launch => {
+            if let Some(key) = only {
+                crate::tui::form::open::from_container(state, key, effects);
+            }
+        }
         Action::Check => {
             let keys: Vec<ContainerKey> = targets.iter().map(|t| t.key).collect();
             super::checks::check_images_of(state, &keys, effects);
@@ -258,7 +263,8 @@ fn open_menu(state: &mut State, title: &str, items: Vec<MenuItem>, targets: Vec<
 
 fn action_menu(state: &mut State, targets: Vec<Target>) {
     use Action::{
-        Check, CheckContainer, Kill, PauseToggle, Remove, Rename, Restart, Shell, Start, Stop,
+        Check, CheckContainer, Kill, Launch, PauseToggle, Remove, Rename, Restart, Shell, Start,
+        Stop,
     };
     let live = targets.iter().any(|t| t.live);
     let stopped = targets.iter().any(|t| !t.live);
@@ -285,6 +291,7 @@ fn action_menu(state: &mut State, targets: Vec<Target>) {
     offer(Restart, true);
     offer(PauseToggle, live);
     offer(Kill, live);
+    offer(Launch, one);
     offer(Rename, one);
     offer(Remove, true);
     open_menu(state, "actions", items, targets);
