@@ -35,6 +35,8 @@ mod docker;
 )]
 #[path = "engine/engine_rig.rs"]
 mod engine_rig;
+#[path = "e2e/launch_form.rs"]
+mod launch_form;
 #[allow(
     dead_code,
     reason = "support code, not all of it is used in every test binary"

@@ -167,6 +167,10 @@ where
         },
         ("POST", ["exec", _, "resize"]) => return empty(stream, 200).await,
         ("GET", ["exec", id, "json"]) => host.exec_json(id),
+        ("POST", ["build"]) => Err(DemoError::new(
+            501,
+            "the simulated engine builds nothing: a real one is needed",
+        )),
         ("GET", ["images", "json"]) => Ok(host.images_json(now)),
         ("GET", ["images", name @ .., "json"]) => {
             host.inspect_image_json(&ImageId(name.join("/").into()), now)

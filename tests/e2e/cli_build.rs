@@ -70,6 +70,9 @@ fn wrong_usage_and_missing_files_are_told() {
         );
     }
     write(folder.path(), "Dockerfile", "FROM scratch\n");
+    let (status, _, err) = run(&["--demo", "build", path]);
+    assert_eq!(status, 1, "{err}");
+    assert!(err.contains("the simulated engine builds nothing"), "{err}");
     let (status, _, err) = run(&["-H", "unix:///no/such.sock", "build", path]);
     assert_eq!(status, 3, "{err}");
     assert!(err.contains("cannot reach the engine"), "{err}");
@@ -311,4 +314,82 @@ fn with_buildx_on_the_path_that_builds() {
         "{err}"
     );
     assert!(out.contains(&id), "{out}");
+}
+
+#[test]
+fn in_the_dashboard_a_folder_becomes_an_image_and_its_launch_form() {
+    let Some(docker) = Docker::for_test("e2e-build-form") else {
+        return;
+    };
+    let project = tempfile::tempdir().unwrap();
+    write(project.path(), "Dockerfile", DOCKERFILE);
+    write(
+        project.path(),
+        "Dockerfile.slow",
+        "FROM midwatch-test:busybox\nRUN echo slow-8 && sleep 600\n",
+    );
+    let path = project.path().to_str().unwrap();
+    let tag = "midwatch-test:e2e-form";
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path().to_str().unwrap();
+    let mut terminal = crate::pty::Terminal::midwatch(
+        &[
+            "-H",
+            &docker.endpoint(),
+            "--nvml",
+            "/nonexistent/libnvidia-ml.so.1",
+        ],
+        &[
+            ("HOME", home),
+            ("XDG_CONFIG_HOME", home),
+            ("XDG_DATA_HOME", home),
+            ("XDG_CACHE_HOME", home),
+            ("PATH", "/nonexistent"),
+        ],
+        120,
+        40,
+    );
+    terminal.wait_for("Containers");
+    terminal.keys("B");
+    terminal.wait_for("build an image");
+    terminal.keys(path);
+    terminal.keys("\x1b[B");
+    terminal.keys(tag);
+    terminal.keys("\r");
+    terminal.wait("the form with the port", |screen| {
+        let text = screen.contents();
+        text.contains("7860:7860") && text.contains(tag) && text.contains("docker run")
+    });
+    terminal.keys("\x1b");
+    terminal.wait("the form is closed", |screen| {
+        !screen.contents().contains("docker run")
+    });
+    // Another Dockerfile, stopped while it runs.
+    terminal.keys("B");
+    terminal.wait_for("build an image");
+    terminal.keys(path);
+    terminal.keys("\x1b[B\x1b[B");
+    terminal.keys(&format!("{path}/Dockerfile.slow"));
+    terminal.keys("\r");
+    terminal.wait("the step's output", |screen| {
+        screen
+            .contents()
+            .lines()
+            .any(|l| l.contains("slow-8") && !l.contains("RUN"))
+    });
+    terminal.keys("\x1b");
+    terminal.wait_for("Stop building");
+    terminal.keys("y");
+    terminal.wait_for("the build was cancelled");
+    let end = Instant::now() + Duration::from_secs(20);
+    while docker
+        .docker(&["ps", "-a", "--no-trunc", "--format", "{{.Command}}"])
+        .contains("slow-8")
+    {
+        assert!(Instant::now() < end, "its container lives on");
+        std::thread::yield_now();
+    }
+    terminal.keys("q");
+    assert_eq!(terminal.wait_for_end(), 0);
+    docker.docker(&["rmi", "-f", tag]);
 }
