@@ -12,7 +12,7 @@ use super::field::mount_body;
 use super::{GpuRequest, LaunchSpec, MountAsk, PortAsk, Restart, Surroundings};
 
 pub(super) use network::network;
-pub(super) use other::check;
+pub(super) use other::{LISTS, NUMBERS, SIZES, SWITCHES, TEXTS, check};
 
 /// What the create call takes.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,7 +67,7 @@ pub fn create(
 }
 
 /// The lists that Docker's own client sends, empty or not.
-const LISTS: [&str; 10] = [
+const ALWAYS: [&str; 10] = [
     "BlkioDeviceReadBps",
     "BlkioDeviceReadIOps",
     "BlkioDeviceWriteBps",
@@ -452,7 +452,7 @@ impl<'a> Draft<'a> {
         let options = std::mem::take(&mut self.log_options);
         self.host("LogConfig", json!({"Type": driver, "Config": options}));
         // What Docker's client always sends: an engine shows `[]` then, and null else.
-        for key in LISTS {
+        for key in ALWAYS {
             self.host.entry(key.to_owned()).or_insert_with(|| json!([]));
         }
         for (key, value) in [

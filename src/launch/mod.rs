@@ -7,6 +7,7 @@ pub mod defaults;
 pub mod field;
 pub mod flags;
 pub mod free;
+pub mod from_body;
 pub mod gpus;
 pub mod grant;
 mod line;
@@ -16,6 +17,7 @@ pub mod surroundings;
 pub mod words;
 
 pub use body::{CreateBody, create};
+pub use from_body::from_inspect;
 pub use gpus::{GpuAsk, GpuRequest, Which};
 pub use parse::{FlagFault, Own, ParseFault, Parsed, ScanAsk};
 pub use spec::{

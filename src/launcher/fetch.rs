@@ -1,8 +1,8 @@
 //! Fetches an image with the credentials of Docker's own configuration.
 
 use crate::check::Cancel;
-use crate::engine::registry::{Reference, RegistryConfig};
-use crate::engine::{Engine, Env, PullFault, PullProgress};
+use crate::engine::registry::Reference;
+use crate::engine::{Engine, Env, Logins, PullFault, PullProgress};
 use crate::model::text::clean;
 use crate::model::{ImageId, Problem};
 
@@ -34,13 +34,12 @@ pub async fn fetch(
             remedy: String::new(),
         })
     })?;
-    let config = RegistryConfig::load(env, engine.is_podman().await).map_err(FetchError::Failed)?;
-    let credentials = config
-        .credentials(&reference)
-        .await
-        .map_err(FetchError::Failed)?;
+    let logins = Logins {
+        env,
+        podman: engine.is_podman().await,
+    };
     let pulled = engine
-        .pull(&reference, platform, credentials.as_ref(), told, &|| {
+        .fetch(&reference, platform, logins, told, &|| {
             cancel.is_cancelled()
         })
         .await;

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc;
 
-use midwatch::launch::{GpuRequest, Surroundings, create, parse, words};
+use midwatch::launch::{GpuRequest, Surroundings, create, from_inspect, parse, words};
 use serde_json::Value;
 
 use crate::engine_rig::{docker, socket, try_docker};
@@ -202,6 +202,79 @@ fn flags(text: &str, folder: &Path) -> Vec<String> {
         .unwrap()
         .words
         .split_off(1)
+}
+
+/// One launch for both clients: the words between `run` and the image, and those after the image.
+struct Case {
+    flags: Vec<String>,
+    command: Vec<String>,
+    /// It says something of networks; else it is joined to none.
+    network: bool,
+    /// `-d`, which `create` does not have.
+    detached: bool,
+}
+
+impl Case {
+    fn of(mut flags: Vec<String>, command: Vec<String>) -> Self {
+        let before = flags.len();
+        flags.retain(|flag| !matches!(flag.as_str(), "-d" | "--detach" | "--detach=true"));
+        let network = flags
+            .iter()
+            .any(|flag| flag.starts_with("--net") || flag == "--link");
+        Self {
+            detached: flags.len() < before,
+            flags,
+            command,
+            network,
+        }
+    }
+
+    /// `docker VERB --name NAME FLAGS IMAGE COMMAND` without the first word; the name last, so that it counts, and no pull.
+    fn words(&self, verb: &str, name: &str) -> Vec<String> {
+        let mut words = vec![verb.to_owned()];
+        if verb == "run" && self.detached {
+            words.push("-d".to_owned());
+        }
+        words.extend(self.flags.iter().cloned());
+        words.extend(["--name", name, "--pull", "never", IMAGE].map(str::to_owned));
+        words.extend(self.command.iter().cloned());
+        words
+    }
+}
+
+/// All of the above, and the lines of real projects.
+fn cases(folder: &Path) -> Vec<Case> {
+    let networks = NETWORKS.iter().map(|flags| (*flags, ""));
+    let mut cases: Vec<Case> = LINES
+        .iter()
+        .copied()
+        .chain(networks)
+        .map(|(line, command)| Case::of(flags(line, folder), flags(command, folder)))
+        .collect();
+    let text = include_str!("../fixtures/launch/lines.txt");
+    for part in text
+        .split("\n%%\n")
+        .filter(|part| !part.contains("\n=> error "))
+    {
+        let line: Vec<&str> = part
+            .lines()
+            .filter(|line| !line.starts_with("## ") && !line.starts_with("=> "))
+            .collect();
+        let surroundings = here(folder);
+        let split = words::split(&line.join("\n"), &surroundings).unwrap().words;
+        // Other programs say more than their words: what they add is tested elsewhere.
+        if !split.iter().take(2).any(|word| word == "docker") {
+            continue;
+        }
+        let spec = parse::line(&words::one_line(&split), &surroundings)
+            .unwrap()
+            .spec;
+        let run = split.iter().position(|word| word == "run").unwrap();
+        let image = split.len() - spec.command.len() - 1;
+        assert_eq!(split[image], spec.image);
+        cases.push(Case::of(split[run + 1..image].to_vec(), spec.command));
+    }
+    cases
 }
 
 /// What this program sends for a line.
@@ -428,37 +501,25 @@ fn the_bodies_are_those_of_dockers_client() {
     let folder = folder();
     let socket = folder.path().join("client.sock");
     let bodies = listener(&socket);
-    let lines = LINES
-        .iter()
-        .copied()
-        .chain(NETWORKS.iter().map(|flags| (*flags, "")))
-        .chain([
-            (
-                "--device nvidia.com/gpu=all --gpus 1 --device nvidia.com/gpu=0",
-                "",
-            ),
-            ("--platform arm64", ""),
-        ]);
+    let mut cases = cases(folder.path());
+    for more in [
+        "--device nvidia.com/gpu=all --gpus 1 --device nvidia.com/gpu=0",
+        "--platform arm64",
+    ] {
+        cases.push(Case::of(flags(more, folder.path()), Vec::new()));
+    }
+    assert!(cases.len() >= 80, "{}", cases.len());
     let mut faults = Vec::new();
-    for (line, command) in lines {
-        let detached = flags(line, folder.path()).iter().any(|flag| flag == "-d");
-        let mut args = vec![
-            if detached { "run" } else { "create" }.to_owned(),
-            "--name".to_owned(),
-            "mw".to_owned(),
-        ];
-        args.extend(flags(line, folder.path()));
-        args.push(IMAGE.to_owned());
-        args.extend(flags(command, folder.path()));
+    for case in cases {
+        let verb = if case.detached { "run" } else { "create" };
+        let args = case.words(verb, "mw");
+        let line = words::one_line(&args);
         let (_, said) = client(socket.to_str().unwrap(), folder.path(), &args);
         let Ok((path, mut theirs)) = bodies.try_recv() else {
             panic!("{line}: docker sent nothing: {said}");
         };
-        let mut mine = ours(
-            folder.path(),
-            &format!("docker run --name mw {line} {IMAGE} {command}"),
-        )
-        .unwrap_or_else(|fault| panic!("{line}: {fault}"));
+        let mut mine = ours(folder.path(), &format!("docker {line}"))
+            .unwrap_or_else(|fault| panic!("{line}: {fault}"));
         assert_eq!(mine.name.as_deref(), Some("mw"));
         let platform = path
             .split(['?', '&'])
@@ -514,55 +575,33 @@ fn what_dockers_client_refuses_is_refused() {
 fn the_engine_creates_what_it_creates_from_dockers_client() {
     let Some(socket) = socket() else { return };
     let folder = folder();
-    for net in ["mwl-net", "mwl-two"] {
-        try_docker(&socket, &["network", "rm", net]);
-    }
-    let nets = [
-        ("mwl-net", "172.31.200.0/24"),
-        ("mwl-two", "172.31.201.0/24"),
-    ];
-    let has_networks = nets.iter().all(|(net, subnet)| {
+    let left = Left(socket.clone());
+    left.away();
+    let has_networks = NETS.iter().all(|(net, subnet)| {
         try_docker(&socket, &["network", "create", "--subnet", subnet, net]).0
     });
-    let lines = LINES
-        .iter()
-        .map(|(flags, command)| (format!("--network none {flags}"), *command))
-        .chain(
-            NETWORKS
-                .iter()
-                .filter(|line| has_networks || !line.contains("mwl-"))
-                .map(|flags| ((*flags).to_owned(), "")),
-        );
-    let mut made = Vec::new();
-    let (mut compared, mut faults) = (0, Vec::new());
-    for (at, (line, command)) in lines.enumerate() {
-        let (theirs, mine) = (format!("mwl-docker-{at}"), format!("mwl-ours-{at}"));
-        for name in [&theirs, &mine] {
-            try_docker(&socket, &["rm", "-f", "-v", name]);
-            made.push(name.clone());
+    let cases = cases(folder.path());
+    let own = LINES.len() + NETWORKS.len();
+    let (mut compared, mut real, mut faults) = (0, 0, Vec::new());
+    for (at, mut case) in cases.into_iter().enumerate() {
+        if !case.network {
+            let none = ["--network", "none"].map(str::to_owned);
+            case.flags.splice(0..0, none);
         }
-        let detached = flags(&line, folder.path()).iter().any(|flag| flag == "-d");
-        // `create` has no -d: what it changes is compared by the body.
-        let line = if detached {
-            line.replacen("-d ", "", 1)
-        } else {
-            line
-        };
-        let mut args = vec!["create".to_owned(), "--name".to_owned(), theirs.clone()];
-        args.extend(flags(&line, folder.path()));
-        args.push(IMAGE.to_owned());
-        args.extend(flags(command, folder.path()));
+        let (theirs, mine) = (format!("mwl-docker-{at}"), format!("mwl-ours-{at}"));
+        let args = case.words("create", &theirs);
+        let line = words::one_line(&args);
+        if line.contains("mwl-net") && !has_networks {
+            continue;
+        }
         let (ok, said) = client(&socket, folder.path(), &args);
-        let body = ours(
-            folder.path(),
-            &format!("docker run --name {mine} {line} {IMAGE} {command}"),
-        )
-        .unwrap_or_else(|fault| panic!("{line}: {fault}"));
-        let (status, answer) = call(
-            &socket,
-            &format!("/containers/create?name={mine}"),
-            &body.json,
-        );
+        // `create` leaves out -d, which says that nothing is attached: that is compared in the body.
+        case.detached = false;
+        let own_line = words::one_line(&case.words("run", &mine));
+        let body = ours(folder.path(), &format!("docker {own_line}"))
+            .unwrap_or_else(|fault| panic!("{line}: {fault}"));
+        let path = format!("/containers/create?name={mine}");
+        let (status, answer) = call(&socket, &path, &body.json);
         if said.contains("requires API version") {
             eprintln!("this engine is older than the flag: {line}");
             continue;
@@ -577,32 +616,102 @@ fn the_engine_creates_what_it_creates_from_dockers_client() {
             eprintln!("refused by this engine: {line}: {why}");
             continue;
         }
+        let again = again(&socket, folder.path(), &mine, &case);
         let mut found = Vec::new();
-        differences(
-            "",
-            &shown(&socket, &theirs),
-            &shown(&socket, &mine),
-            &mut found,
-        );
+        let (theirs, mine) = (shown(&socket, &theirs), shown(&socket, &mine));
+        differences("", &theirs, &mine, &mut found);
+        if let Some(again) = again {
+            differences(" made again", &mine, &again, &mut found);
+        }
         faults.extend(
             found
                 .into_iter()
                 .map(|found| format!("{line}\n    {found}")),
         );
         compared += 1;
-    }
-    for name in made {
-        try_docker(&socket, &["rm", "-f", "-v", &name]);
-    }
-    for volume in ["vol", "data2", "vol3"] {
-        try_docker(&socket, &["volume", "rm", volume]);
-    }
-    for (net, _) in nets {
-        try_docker(&socket, &["network", "rm", net]);
+        real += usize::from(at >= own);
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+    eprintln!("{compared} lines compared, {real} of them of real projects");
     assert!(
-        compared >= 15,
-        "{compared} of the lines were taken by this engine"
+        real >= 15 && compared >= 40,
+        "{compared} lines, {real} of real projects"
     );
+}
+
+/// The container, read back as a launch, and made again from that; `None` where a note says that not all of it can be.
+fn again(socket: &str, folder: &Path, name: &str, case: &Case) -> Option<Value> {
+    let inspect = |what: &str, name: &str| -> Value {
+        let text = docker(socket, &[what, "inspect", name]);
+        serde_json::from_str::<Value>(&text).unwrap()[0].take()
+    };
+    let image = inspect("image", IMAGE);
+    let (mut spec, notes) = from_inspect(&inspect("container", name), Some(&image));
+    if !notes.is_empty() {
+        // A profile that was a file is the one thing here that a line cannot say.
+        assert!(
+            case.flags.iter().any(|flag| flag.contains("seccomp.json")),
+            "{notes:?}"
+        );
+        return None;
+    }
+    if case.flags.iter().any(|flag| flag == "--env-file") {
+        // A variable that a file and the line both set stands there twice, and a line sets it once.
+        return None;
+    }
+    let name = format!("{name}-again");
+    spec.name = Some(name.clone());
+    let body = ours(folder, &words::one_line(&spec.docker_run())).unwrap();
+    let (status, answer) = call(
+        socket,
+        &format!("/containers/create?name={name}"),
+        &body.json,
+    );
+    assert_eq!(
+        status,
+        201,
+        "{}\n{answer}",
+        words::one_line(&spec.docker_run())
+    );
+    Some(shown(socket, &name))
+}
+
+/// Networks of the test's own.
+const NETS: [(&str, &str); 2] = [
+    ("mwl-net", "172.31.200.0/24"),
+    ("mwl-two", "172.31.201.0/24"),
+];
+
+/// What the test made; it goes when the test ends, however it ends.
+struct Left(String);
+
+impl Left {
+    fn away(&self) {
+        let made = try_docker(&self.0, &["ps", "-aq", "--filter", "name=mwl-"]).1;
+        let mut args = vec!["rm", "-f", "-v"];
+        args.extend(made.lines());
+        if args.len() > 3 {
+            try_docker(&self.0, &args);
+        }
+        for volume in [
+            "vol",
+            "data2",
+            "vol3",
+            "ollama",
+            "open-webui",
+            "jellyfin-config",
+            "jellyfin-cache",
+        ] {
+            try_docker(&self.0, &["volume", "rm", volume]);
+        }
+        for (net, _) in NETS {
+            try_docker(&self.0, &["network", "rm", net]);
+        }
+    }
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        self.away();
+    }
 }

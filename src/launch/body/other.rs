@@ -18,7 +18,7 @@ pub(in crate::launch) fn check(name: &str, value: &str) -> Result<(), String> {
 }
 
 /// Strings of the host's part that are taken as they are.
-const TEXTS: [(&str, &str); 6] = [
+pub(in crate::launch) const TEXTS: [(&str, &str); 6] = [
     ("cgroup-parent", "CgroupParent"),
     ("cpuset-cpus", "CpusetCpus"),
     ("cpuset-mems", "CpusetMems"),
@@ -28,7 +28,7 @@ const TEXTS: [(&str, &str); 6] = [
 ];
 
 /// Whole numbers of the host's part, with the least that is taken.
-const NUMBERS: [(&str, &str, i64); 12] = [
+pub(in crate::launch) const NUMBERS: [(&str, &str, i64); 12] = [
     ("blkio-weight", "BlkioWeight", 0),
     ("cpu-count", "CpuCount", i64::MIN),
     ("cpu-percent", "CpuPercent", i64::MIN),
@@ -44,7 +44,7 @@ const NUMBERS: [(&str, &str, i64); 12] = [
 ];
 
 /// Sizes of the host's part.
-const SIZES: [(&str, &str); 4] = [
+pub(in crate::launch) const SIZES: [(&str, &str); 4] = [
     ("io-maxbandwidth", "IOMaximumBandwidth"),
     // Only engines before API 1.42 heed it, and newer clients send it to no other.
     ("kernel-memory", "KernelMemory"),
@@ -53,7 +53,7 @@ const SIZES: [(&str, &str); 4] = [
 ];
 
 /// Lists of the host's part that are taken as they are.
-const LISTS: [(&str, &str); 5] = [
+pub(in crate::launch) const LISTS: [(&str, &str); 5] = [
     ("cap-add", "CapAdd"),
     ("cap-drop", "CapDrop"),
     ("dns-option", "DnsOptions"),
@@ -62,7 +62,7 @@ const LISTS: [(&str, &str); 5] = [
 ];
 
 /// Switches of the host's part.
-const SWITCHES: [(&str, &str); 5] = [
+pub(in crate::launch) const SWITCHES: [(&str, &str); 5] = [
     ("init", "Init"),
     ("oom-kill-disable", "OomKillDisable"),
     ("privileged", "Privileged"),
