@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::pick::{self, Picked};
 use super::plan::{self, Judge};
 use super::{ChosenGpu, HostNow, LaunchFault, Launched, Plan};
-use crate::check;
+use crate::check::{self, Cancel};
 use crate::engine::{Engine, EngineError};
 use crate::failures;
 use crate::inspect::cache::Cache;
@@ -20,6 +20,8 @@ use crate::launch::{LaunchSpec, Surroundings, Which, grant};
 use crate::model::text::clean;
 use crate::model::{Container, ContainerKey, ContainerState, Gpu, GpuKey, GpuSnapshot, Problem};
 
+/// Between two looks at whether it should stop.
+const LOOK: Duration = Duration::from_millis(50);
 /// Containers that are looked at at a time.
 const AT_ONCE: usize = 4;
 /// How often other GPUs are picked because somebody was faster, and the pause where all that are left are just
@@ -44,6 +46,8 @@ pub struct Start<'a> {
     pub plan: &'a Plan,
     /// Start what the verdict or a conflict forbids.
     pub force: bool,
+    /// Asks it to stop; once the container runs it is too late.
+    pub cancel: &'a Cancel,
 }
 
 /// Called with a container that was made and is about to start (to attach to it); again with another where
@@ -67,6 +71,9 @@ pub async fn start(job: Start<'_>, before: &mut Before<'_>) -> Result<Launched, 
     };
     let free = matches!(&spec.gpus, Some(ask) if matches!(ask.which, Which::Free(_)));
     for round in 0..ROUNDS {
+        if job.cancel.is_cancelled() {
+            return Err(cancelled());
+        }
         let containers = fresh(job.engine, &job.host.containers)
             .await
             .map_err(|error| refused(&error, spec))?;
@@ -172,7 +179,15 @@ async fn attempt(
         before(created.key)
             .await
             .map_err(|error| refused(&error, spec))?;
-        match job.engine.start(created.key).await {
+        let started = tokio::select! {
+            biased;
+            started = job.engine.start(created.key) => started,
+            () = until_cancelled(job.cancel) => {
+                made.remove().await;
+                return Err(cancelled());
+            }
+        };
+        match started {
             Ok(()) => {
                 made.keep();
                 return Ok(Attempt::Started(created.key, created.warnings));
@@ -196,6 +211,16 @@ async fn attempt(
             125,
         ),
     })
+}
+
+async fn until_cancelled(cancel: &Cancel) {
+    while !cancel.is_cancelled() {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn cancelled() -> LaunchFault {
+    fault("nothing was launched", "cancelled", "", 125)
 }
 
 /// Removes what was made unless it is kept: also where nobody waits any more.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
+use midwatch::check::Cancel;
 use midwatch::engine::transport::{Address, Transport};
 use midwatch::engine::{Docker, Engine};
 use midwatch::inspect::cache::Cache;
@@ -201,6 +202,7 @@ fn launch(serves: Serves, host: &HostNow) -> (Result<Launched, LaunchFault>, Opt
             surroundings: &around,
             plan: &plan,
             force: false,
+            cancel: &Cancel::default(),
         };
         launcher::start(job, &mut before).await
     });

@@ -174,8 +174,8 @@ async fn connected(global: &GlobalArgs) -> Result<Connected, Problem> {
 impl Run<'_> {
     async fn go(self) -> Result<u8, Problem> {
         let plan = match self.until_stopped(self.ready_plan()).await {
-            Ok(plan) => plan?,
-            Err(signal) => return Ok(signal),
+            (None, plan) => plan?,
+            (Some(signal), _) => return Ok(signal),
         };
         for line in report::remarks(&plan) {
             complain_line(&line);
@@ -285,8 +285,8 @@ impl Run<'_> {
         }
     }
 
-    /// The work's end, or the status to end with because a signal came: what was begun is given up first.
-    async fn until_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, u8> {
+    /// The work's end, and the status to end with where a signal came: then the work was asked to give up.
+    async fn until_stopped<T>(&self, work: impl Future<Output = T>) -> (Option<u8>, T) {
         use tokio::signal::unix::{SignalKind, signal};
         tokio::pin!(work);
         let signals = (
@@ -295,18 +295,18 @@ impl Run<'_> {
             signal(SignalKind::hangup()),
         );
         let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = signals else {
-            return Ok(work.await);
+            return (None, work.await);
         };
         let ended = tokio::select! {
-            done = &mut work => return Ok(done),
+            done = &mut work => return (None, done),
             _ = interrupt.recv() => 130,
             _ = terminate.recv() => 143,
             _ = hangup.recv() => 129,
         };
         self.cancel.cancel();
-        let _ = work.await;
+        let done = work.await;
         self.bar.clear();
-        Err(ended)
+        (Some(ended), done)
     }
 
     fn start<'a>(&'a self, plan: &'a Plan) -> Start<'a> {
@@ -317,15 +317,18 @@ impl Run<'_> {
             surroundings: self.around,
             plan,
             force: self.own.force,
+            cancel: &self.cancel,
         }
     }
 
     async fn detached(&self, plan: &Plan) -> Result<u8, Problem> {
         let mut before = |_| std::future::ready(Ok(())).boxed();
-        let started = launcher::start(self.start(plan), &mut before).await;
-        let launched = match started {
-            Ok(launched) => launched,
-            Err(fault) => {
+        let started = launcher::start(self.start(plan), &mut before);
+        let launched = match self.until_stopped(started).await {
+            // A signal that came too late: it runs.
+            (_, Ok(launched)) => launched,
+            (Some(signal), Err(_)) => return Ok(signal),
+            (None, Err(fault)) => {
                 complain(&fault.problem);
                 return Ok(fault.exit);
             }
@@ -343,11 +346,23 @@ impl Run<'_> {
         let foreground = Foreground::new(engine, &self.spec);
         let started = {
             let mut before = |key| foreground.before(key).boxed();
-            launcher::start(self.start(plan), &mut before).await
+            let work = launcher::start(self.start(plan), &mut before);
+            self.until_stopped(work).await
         };
         let launched = match started {
-            Ok(launched) => launched,
-            Err(fault) => {
+            (None, Ok(launched)) => launched,
+            (Some(status), Ok(launched)) => {
+                // It came too late to give up: it is the container's, as any later one.
+                let name = match status {
+                    130 => "SIGINT",
+                    129 => "SIGHUP",
+                    _ => "SIGTERM",
+                };
+                let _ = engine.kill(launched.key, name).await;
+                launched
+            }
+            (Some(signal), Err(_)) => return Ok(signal),
+            (None, Err(fault)) => {
                 complain(&fault.problem);
                 return Ok(fault.exit);
             }
