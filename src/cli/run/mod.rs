@@ -15,6 +15,7 @@ use crate::engine::{Asked, Connected, Env, SourceConfig, connect, connect_simula
 use crate::inspect::cache::Cache;
 use crate::launch::parse::{self, Own, ScanAsk};
 use crate::launch::{LaunchSpec, PullPolicy, Surroundings, Which};
+use crate::launcher::start::Before;
 use crate::launcher::{self, FetchError, HostNow, Launched, Plan, Start};
 use crate::model::text::clean;
 use crate::model::{HostId, Problem, Stamp};
@@ -174,8 +175,8 @@ async fn connected(global: &GlobalArgs) -> Result<Connected, Problem> {
 impl Run<'_> {
     async fn go(self) -> Result<u8, Problem> {
         let plan = match self.until_stopped(self.ready_plan()).await {
-            Ok(plan) => plan?,
-            Err(signal) => return Ok(signal),
+            (Some(plan), None) => plan?,
+            (_, status) => return Ok(status.unwrap_or(REFUSED)),
         };
         for line in report::remarks(&plan) {
             complain_line(&line);
@@ -285,8 +286,9 @@ impl Run<'_> {
         }
     }
 
-    /// The work's end, or the status to end with because a signal came: what was begun is given up first.
-    async fn until_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, u8> {
+    /// The work's end, and the status to end with where a signal came: what was begun is given up first. A
+    /// second signal waits for nothing.
+    async fn until_stopped<T>(&self, work: impl Future<Output = T>) -> (Option<T>, Option<u8>) {
         use tokio::signal::unix::{SignalKind, signal};
         tokio::pin!(work);
         let signals = (
@@ -295,18 +297,45 @@ impl Run<'_> {
             signal(SignalKind::hangup()),
         );
         let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = signals else {
-            return Ok(work.await);
+            return (Some(work.await), None);
         };
-        let ended = tokio::select! {
-            done = &mut work => return Ok(done),
-            _ = interrupt.recv() => 130,
-            _ = terminate.recv() => 143,
-            _ = hangup.recv() => 129,
+        let mut next = async || {
+            tokio::select! {
+                _ = interrupt.recv() => 130,
+                _ = terminate.recv() => 143,
+                _ = hangup.recv() => 129,
+            }
+        };
+        let status = tokio::select! {
+            done = &mut work => return (Some(done), None),
+            status = next() => status,
         };
         self.cancel.cancel();
-        let _ = work.await;
+        let done = tokio::select! {
+            done = &mut work => Some(done),
+            _ = next() => None,
+        };
         self.bar.clear();
-        Err(ended)
+        (done, Some(status))
+    }
+
+    /// Makes and starts it; else the status to end with. What a signal stopped is gone first.
+    async fn started(&self, plan: &Plan, before: &mut Before<'_>) -> Result<Launched, u8> {
+        let starting = launcher::start_until(self.start(plan), before, &self.cancel);
+        match self.until_stopped(starting).await {
+            // It ran before the signal could stop it.
+            (Some(Ok(launched)), _) => Ok(launched),
+            (Some(Err(fault)), status) => {
+                if status.is_none() || fault.problem.why != launcher::CANCELLED {
+                    complain(&fault.problem);
+                }
+                Err(status.unwrap_or(fault.exit))
+            }
+            (None, status) => {
+                complain_line("not waited for: see `docker ps -a` for what may be left of it");
+                Err(status.unwrap_or(REFUSED))
+            }
+        }
     }
 
     fn start<'a>(&'a self, plan: &'a Plan) -> Start<'a> {
@@ -322,13 +351,9 @@ impl Run<'_> {
 
     async fn detached(&self, plan: &Plan) -> Result<u8, Problem> {
         let mut before = |_| std::future::ready(Ok(())).boxed();
-        let started = launcher::start(self.start(plan), &mut before).await;
-        let launched = match started {
+        let launched = match self.started(plan, &mut before).await {
             Ok(launched) => launched,
-            Err(fault) => {
-                complain(&fault.problem);
-                return Ok(fault.exit);
-            }
+            Err(status) => return Ok(status),
         };
         self.noted(&launched);
         match self.own.json {
@@ -343,14 +368,11 @@ impl Run<'_> {
         let foreground = Foreground::new(engine, &self.spec);
         let started = {
             let mut before = |key| foreground.before(key).boxed();
-            launcher::start(self.start(plan), &mut before).await
+            self.started(plan, &mut before).await
         };
         let launched = match started {
             Ok(launched) => launched,
-            Err(fault) => {
-                complain(&fault.problem);
-                return Ok(fault.exit);
-            }
+            Err(status) => return Ok(status),
         };
         self.noted(&launched);
         foreground.until_the_end(&launched).await
