@@ -191,6 +191,21 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Whether an image (its inspect) is there for this platform; text that is no reference is not doubted.
+    pub async fn is_for(&self, image: &str, platform: &str, inspected: &Value) -> bool {
+        let Self::Docker(docker) = self;
+        let asked = Some(platform).filter(|asked| !asked.is_empty());
+        if other_platform(asked, inspected).is_none() {
+            return true;
+        }
+        match Reference::parse(image) {
+            Ok(reference) => docker.has_platform(&reference, asked).await,
+            Err(_) => true,
+        }
+    }
+}
+
 impl Docker {
     /// Whether a store of several platforms has this one, though it shows another first (API 1.49; older
     /// engines show the same again).

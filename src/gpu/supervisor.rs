@@ -410,7 +410,7 @@ impl Supervisor {
 
     pub(super) fn publish(&mut self) {
         let snapshot = self.picture.snapshot(Stamp::now());
-        if !matches!(snapshot.driver, DriverStatus::Starting) {
+        if !self.picture.awaits_gpus() {
             self.picture.flush_xids(&self.lanes.xids);
         }
         self.lanes.snapshot.put(snapshot);

@@ -69,7 +69,8 @@ pub(super) fn find(
         ));
     }
     found.extend(name(spec, containers));
-    for (at, port) in spec.ports.iter().enumerate() {
+    let host_network = spec.networks.iter().any(|n| n == "host");
+    for (at, port) in spec.ports.iter().enumerate().filter(|_| !host_network) {
         found.extend(ports(at, port, spec, containers, here));
     }
     if let Some(here) = here {
@@ -89,7 +90,6 @@ pub(super) fn find(
             "leave one of them out",
         ));
     }
-    let host_network = spec.networks.iter().any(|n| n == "host");
     if host_network && !spec.ports.is_empty() {
         found.push(warn(
             Field::Port(0),
@@ -149,7 +149,7 @@ fn ports(
 ) -> Option<Conflict> {
     let wanted = ask.host?;
     let ip = ask.ip.as_deref().and_then(|ip| ip.parse::<IpAddr>().ok());
-    let taken = (wanted.first..=wanted.last).find_map(|port| {
+    let by = |port| {
         let by = holder(containers, ip, port, &ask.protocol)
             .map(|name| format!("container {name}"))
             .or_else(|| twice(at, spec, ip, port, &ask.protocol))
@@ -159,8 +159,13 @@ fn ports(
                     .then(|| "a program of this host".to_owned())
             })?;
         Some((port, by))
-    })?;
-    let (port, by) = taken;
+    };
+    let mut all = wanted.first..=wanted.last;
+    // Of several host ports for one of the container the engine takes one that is free.
+    let (port, by) = match ask.container.first == ask.container.last {
+        true => all.try_fold(None, |first, port| by(port).map(|it| first.or(Some(it))))??,
+        false => all.find_map(by)?,
+    };
     let mend = (wanted.first == wanted.last)
         .then(|| free_near(at, port, ip, spec, containers, here, &ask.protocol))
         .flatten();

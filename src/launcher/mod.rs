@@ -13,7 +13,7 @@ pub use explain::{Explained, explain};
 pub use fetch::{FetchError, fetch};
 pub use host::HostNow;
 pub use plan::{plan, refusal};
-pub use start::{Start, start};
+pub use start::{CANCELLED, Start, start, start_until};
 
 use serde_json::Value;
 

@@ -1,7 +1,8 @@
 //! What a launch would do, found out without changing anything.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::conflicts::{self, Here, Machine};
@@ -41,6 +42,11 @@ pub async fn plan(
             .find_image(image)
             .await
             .map_err(|error| trouble(&error.to_string()))?,
+    };
+    // One for another CPU is not the one that is asked for: Docker's client fetches it then.
+    let found = match (found, spec.platform.as_deref()) {
+        (Some((_, value)), Some(asked)) if !engine.is_for(&spec.image, asked, &value).await => None,
+        (found, _) => found,
     };
     let known = match &found {
         Some((id, _)) => match check::known(engine, cache, id).await {
@@ -91,17 +97,43 @@ fn trouble(why: &str) -> Problem {
     }
 }
 
-/// Reads a file that a flag names.
+/// What pipes gave, by path: they give it once, and a launch reads its files several times.
+static PIPES: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+
+/// Reads a file that a flag names. What a pipe gives (`--env-file <(…)`) is kept.
 ///
 /// # Errors
 /// It cannot be read, is no text, or is larger than 1 MiB.
 pub fn read_file(path: &str) -> Result<String, String> {
+    let pipe = is_pipe(path);
+    if pipe
+        && let Some(text) = PIPES
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(path)
+    {
+        return Ok(text.clone());
+    }
+    let text = read_once(path)?;
+    if pipe {
+        let mut kept = PIPES.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.insert(path.to_owned(), text.clone());
+    }
+    Ok(text)
+}
+
+/// Whether a path is no file that may be read again.
+#[must_use]
+pub fn is_pipe(path: &str) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+}
+
+fn read_once(path: &str) -> Result<String, String> {
     use std::io::Read as _;
-    let file = std::fs::File::open(path)
-        .map_err(|error| format!("{}: {error}", crate::model::text::clean(path, 200)))?;
+    let shown = crate::model::text::clean(path, 200);
+    let file = std::fs::File::open(path).map_err(|error| format!("{shown}: {error}"))?;
     let mut text = String::new();
     let read = file.take(MAX_FILE + 1).read_to_string(&mut text);
-    let shown = crate::model::text::clean(path, 200);
     match read {
         Ok(n) if n as u64 <= MAX_FILE => Ok(text),
         Ok(_) => Err(format!("{shown}: larger than 1 MiB")),
@@ -131,7 +163,10 @@ fn decide(spec: &LaunchSpec, host: &HostNow, around: &Surroundings, known: Optio
             None
         }
     };
-    if let Some(known) = known.filter(|_| !grants(spec)) {
+    // The runtime of containers that name none may give GPUs unasked.
+    let gives = host.engine.default_runtime.as_deref();
+    let unasked = gives.is_some_and(|name| name.starts_with("nvidia"));
+    if let Some(known) = known.filter(|_| !grants(spec) && !unasked) {
         conflicts.extend(forgotten(known));
     }
     Plan {
@@ -382,7 +417,10 @@ pub fn refusal(plan: &Plan) -> Option<Problem> {
             .map(|f| f.evidence.clone())
             .unwrap_or_default();
         return Some(Problem {
-            what: format!("{} would fail on these GPUs", plan.spec.image),
+            what: format!(
+                "{} would fail on these GPUs",
+                crate::model::text::clean(&plan.spec.image, 120)
+            ),
             why: match evidence.is_empty() {
                 true => what,
                 false => format!("{what} ({})", evidence.join("; ")),
@@ -407,4 +445,29 @@ pub fn refusal(plan: &Plan) -> Option<Problem> {
         why: joined(|c| &c.text),
         remedy: joined(|c| &c.remedy),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_pipe_gives_is_read_once_and_kept() {
+        use std::io::Write as _;
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        writer.write_all(b"A=1\n").unwrap();
+        drop(writer);
+        let path = format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader));
+        assert!(is_pipe(&path));
+        for _ in 0..3 {
+            assert_eq!(read_file(&path).as_deref(), Ok("A=1\n"));
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_str().unwrap();
+        std::fs::write(path, "B=1").unwrap();
+        assert_eq!(read_file(path).as_deref(), Ok("B=1"));
+        std::fs::write(path, "B=2").unwrap();
+        assert_eq!(read_file(path).as_deref(), Ok("B=2"));
+        assert!(read_file("/").is_err() && !is_pipe("/"));
+    }
 }

@@ -2,7 +2,7 @@
 //! what was refused.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
@@ -16,12 +16,10 @@ use crate::check::{self, Cancel};
 use crate::engine::{Engine, EngineError};
 use crate::failures;
 use crate::inspect::cache::Cache;
-use crate::launch::{LaunchSpec, Surroundings, Which, grant};
+use crate::launch::{GpuRequest, LaunchSpec, Surroundings, Which, grant};
 use crate::model::text::clean;
 use crate::model::{Container, ContainerKey, ContainerState, Gpu, GpuKey, GpuSnapshot, Problem};
 
-/// Between two looks at whether it should stop.
-const LOOK: Duration = Duration::from_millis(50);
 /// Containers that are looked at at a time.
 const AT_ONCE: usize = 4;
 /// How often other GPUs are picked because somebody was faster, and the pause where all that are left are just
@@ -30,6 +28,10 @@ const ROUNDS: usize = 16;
 const AGAIN: Duration = Duration::from_millis(200);
 /// A container that was made and not started has a claim on its GPUs for so long.
 const CLAIM: SignedDuration = SignedDuration::from_secs(120);
+/// How long another's container that is neither started nor given up is waited for.
+const UNDECIDED: Duration = Duration::from_secs(60);
+/// Between two looks at whether to stop.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What a launch is started with.
 #[derive(Debug, Clone, Copy)]
@@ -46,19 +48,31 @@ pub struct Start<'a> {
     pub plan: &'a Plan,
     /// Start what the verdict or a conflict forbids.
     pub force: bool,
-    /// Asks it to stop; once the container runs it is too late.
-    pub cancel: &'a Cancel,
 }
 
 /// Called with a container that was made and is about to start (to attach to it); again with another where
 /// that one had to be given up.
 pub type Before<'a> = dyn FnMut(ContainerKey) -> BoxFuture<'a, Result<(), EngineError>> + Send + 'a;
 
-/// Starts it. Without `force`, what [`plan::refusal`] says is refused.
+/// Starts it. Without `force`, what [`plan::refusal`] says is refused. A caller that stops waiting leaves
+/// nothing behind as long as its runtime lives; one that ends uses [`start_until`].
 ///
 /// # Errors
 /// Why it did not come about, with Docker's exit status. The container is gone then.
 pub async fn start(job: Start<'_>, before: &mut Before<'_>) -> Result<Launched, LaunchFault> {
+    start_until(job, before, &Cancel::default()).await
+}
+
+/// As [`start`]; `cancel` stops it up to the moment that the container runs, and this returns when what was
+/// made is gone.
+///
+/// # Errors
+/// As [`start`]; why is [`CANCELLED`] where it was cancelled.
+pub async fn start_until(
+    job: Start<'_>,
+    before: &mut Before<'_>,
+    cancel: &Cancel,
+) -> Result<Launched, LaunchFault> {
     if !job.force
         && let Some(problem) = plan::refusal(job.plan)
     {
@@ -70,8 +84,9 @@ pub async fn start(job: Start<'_>, before: &mut Before<'_>) -> Result<Launched, 
         None => None,
     };
     let free = matches!(&spec.gpus, Some(ask) if matches!(ask.which, Which::Free(_)));
+    let mut left = Vec::new();
     for round in 0..ROUNDS {
-        if job.cancel.is_cancelled() {
+        if cancel.is_cancelled() {
             return Err(cancelled());
         }
         let containers = fresh(job.engine, &job.host.containers)
@@ -102,9 +117,14 @@ pub async fn start(job: Start<'_>, before: &mut Before<'_>) -> Result<Launched, 
                 125,
             ));
         }
-        match attempt(&job, &picked, free, before).await? {
-            Attempt::Started(key, notes) => return Ok(launched(&job, key, picked, notes).await),
-            Attempt::Lost => {}
+        match attempt(&job, &picked, free, before, cancel).await? {
+            Attempt::Started(made, mut notes) => {
+                notes.extend(left);
+                let launched = launched(&job, made.key, picked, notes).await;
+                made.keep();
+                return Ok(launched);
+            }
+            Attempt::Lost(still) => left.extend(still),
         }
     }
     Err(fault(
@@ -115,19 +135,28 @@ pub async fn start(job: Start<'_>, before: &mut Before<'_>) -> Result<Launched, 
     ))
 }
 
-enum Attempt {
-    Started(ContainerKey, Vec<String>),
-    /// Somebody else was given these GPUs first.
+enum Attempt<'a> {
+    Started(Made<'a>, Vec<String>),
+    /// Somebody else was given these GPUs first; what of ours could not be removed.
+    Lost(Option<String>),
+}
+
+/// What became of a container that was made.
+enum Step {
+    Runs,
     Lost,
+    /// The engine does not serve this form of request.
+    Unserved(EngineError),
 }
 
 /// Makes it with these GPUs and starts it, in the first form that the engine serves.
-async fn attempt(
-    job: &Start<'_>,
+async fn attempt<'a>(
+    job: &Start<'a>,
     picked: &Picked,
     free: bool,
     before: &mut Before<'_>,
-) -> Result<Attempt, LaunchFault> {
+    cancel: &Cancel,
+) -> Result<Attempt<'a>, LaunchFault> {
     let spec = &job.plan.spec;
     let requests = plan::requests(picked, job.host);
     let mut forms: Vec<Option<_>> = requests.into_iter().map(Some).collect();
@@ -151,55 +180,21 @@ async fn attempt(
             Err(error) => return Err(refused(&error, spec)),
         };
         let made = Made::new(job.engine, created.key);
-        if let Some(form) = form {
-            let inspected = job
-                .engine
-                .inspect_json(created.key)
-                .await
-                .map_err(|error| refused(&error, spec))?;
-            if !grant::is_kept(form, &inspected) {
-                made.remove().await;
-                unserved.get_or_insert(EngineError::Status {
-                    code: 0,
-                    message: format!(
-                        "{} dropped the request for GPUs without a word",
-                        job.host.engine.name
-                    ),
-                });
-                continue;
-            }
-            if free
-                && let Some(snapshot) = &job.host.gpus
-                && beaten(job, created.key, &inspected, picked, snapshot).await?
-            {
-                made.remove().await;
-                return Ok(Attempt::Lost);
-            }
-        }
-        before(created.key)
-            .await
-            .map_err(|error| refused(&error, spec))?;
-        let started = tokio::select! {
+        let step = tokio::select! {
             biased;
-            started = job.engine.start(created.key) => started,
-            () = until_cancelled(job.cancel) => {
-                made.remove().await;
-                return Err(cancelled());
-            }
+            step = bring_up(job, form.as_ref(), created.key, picked, free, before) => step,
+            () = stopped(cancel) => Err(cancelled()),
         };
-        match started {
-            Ok(()) => {
-                made.keep();
-                return Ok(Attempt::Started(created.key, created.warnings));
-            }
-            Err(error) => {
-                made.remove().await;
-                if form.is_some() && grant::is_not_served(&error.to_string()) {
-                    unserved.get_or_insert(error);
-                    continue;
+        match step {
+            Ok(Step::Runs) => return Ok(Attempt::Started(made, created.warnings)),
+            Ok(Step::Lost) => return Ok(Attempt::Lost(made.remove().await)),
+            Ok(Step::Unserved(error)) => {
+                if let Some(left) = made.remove().await {
+                    return Err(with_left(refused(&error, spec), Some(left)));
                 }
-                return Err(refused(&error, spec));
+                unserved.get_or_insert(error);
             }
+            Err(fault) => return Err(with_left(fault, made.remove().await)),
         }
     }
     Err(match unserved {
@@ -213,48 +208,111 @@ async fn attempt(
     })
 }
 
-async fn until_cancelled(cancel: &Cancel) {
+/// From a container that was made to one that runs. Whoever calls removes it where it does not.
+async fn bring_up(
+    job: &Start<'_>,
+    form: Option<&GpuRequest>,
+    key: ContainerKey,
+    picked: &Picked,
+    free: bool,
+    before: &mut Before<'_>,
+) -> Result<Step, LaunchFault> {
+    let spec = &job.plan.spec;
+    if let Some(form) = form {
+        let inspected = job
+            .engine
+            .inspect_json(key)
+            .await
+            .map_err(|error| refused(&error, spec))?;
+        if !grant::is_kept(form, &inspected) {
+            return Ok(Step::Unserved(EngineError::Status {
+                code: 0,
+                message: format!(
+                    "{} dropped the request for GPUs without a word",
+                    job.host.engine.name
+                ),
+            }));
+        }
+        if free
+            && let Some(snapshot) = &job.host.gpus
+            && beaten(job, key, &inspected, picked, snapshot).await?
+        {
+            return Ok(Step::Lost);
+        }
+    }
+    before(key).await.map_err(|error| refused(&error, spec))?;
+    match job.engine.start(key).await {
+        Ok(()) => Ok(Step::Runs),
+        Err(error) if form.is_some() && grant::is_not_served(&error.to_string()) => {
+            Ok(Step::Unserved(error))
+        }
+        Err(error) => Err(refused(&error, spec)),
+    }
+}
+
+/// Why a launch did not come about that was cancelled.
+pub const CANCELLED: &str = "cancelled";
+
+fn cancelled() -> LaunchFault {
+    fault("nothing was launched", CANCELLED, "", 125)
+}
+
+/// Returns once it is cancelled.
+async fn stopped(cancel: &Cancel) {
     while !cancel.is_cancelled() {
         tokio::time::sleep(LOOK).await;
     }
 }
 
-fn cancelled() -> LaunchFault {
-    fault("nothing was launched", "cancelled", "", 125)
+/// The fault, and what could not be removed.
+fn with_left(mut fault: LaunchFault, left: Option<String>) -> LaunchFault {
+    if let Some(left) = left {
+        fault.problem.why = format!("{} ({left})", fault.problem.why);
+    }
+    fault
 }
 
 /// Removes what was made unless it is kept: also where nobody waits any more.
 struct Made<'a> {
     engine: &'a Engine,
-    key: Option<ContainerKey>,
+    key: ContainerKey,
+    /// Whether its fate is settled.
+    done: bool,
 }
 
 impl<'a> Made<'a> {
     fn new(engine: &'a Engine, key: ContainerKey) -> Self {
         Self {
             engine,
-            key: Some(key),
+            key,
+            done: false,
         }
     }
 
     fn keep(mut self) {
-        self.key = None;
+        self.done = true;
     }
 
-    async fn remove(mut self) {
-        if let Some(key) = self.key.take() {
-            // The engine may be gone: then the container's fate is its own.
-            let _ = self.engine.remove_created(key).await;
-        }
+    /// Removes it; where that cannot be done, what is left and what to type.
+    async fn remove(mut self) -> Option<String> {
+        let removed = self.engine.remove_created(self.key).await;
+        self.done = true;
+        removed.err().map(|error| {
+            format!(
+                "the container that was made for it could not be removed: {error}; \
+                 docker rm -f {} does it",
+                self.key.id.short()
+            )
+        })
     }
 }
 
 impl Drop for Made<'_> {
     fn drop(&mut self) {
-        if let Some(key) = self.key.take()
+        if !self.done
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
-            let engine = self.engine.clone();
+            let (engine, key) = (self.engine.clone(), self.key);
             runtime.spawn(async move {
                 let _ = engine.remove_created(key).await;
             });
@@ -367,7 +425,8 @@ fn claims(containers: &[Container], snapshot: &GpuSnapshot) -> HashMap<GpuKey, S
 }
 
 /// Whether somebody was given one of our GPUs first: whoever runs with it, and whoever made a container with
-/// it earlier (by the engine's clock, then by id: both sides see it alike).
+/// it earlier (by the engine's clock, then by id: both sides see it alike). One that was made later may have
+/// looked before ours was to be seen: it gives way or it runs, and until then ours waits.
 async fn beaten(
     job: &Start<'_>,
     ours: ContainerKey,
@@ -375,12 +434,39 @@ async fn beaten(
     picked: &Picked,
     snapshot: &GpuSnapshot,
 ) -> Result<bool, LaunchFault> {
+    let began = Instant::now();
+    loop {
+        match race(job, ours, inspected, picked, snapshot).await? {
+            Race::Lost => return Ok(true),
+            // Whoever made the other one and died does not hold ours for ever.
+            Race::Open if began.elapsed() < UNDECIDED => tokio::time::sleep(AGAIN).await,
+            Race::Open | Race::Won => return Ok(false),
+        }
+    }
+}
+
+enum Race {
+    Won,
+    Lost,
+    /// A container that was made later has our GPU too and is about to start or to give way.
+    Open,
+}
+
+/// One look at who else has one of our GPUs.
+async fn race(
+    job: &Start<'_>,
+    ours: ContainerKey,
+    inspected: &serde_json::Value,
+    picked: &Picked,
+    snapshot: &GpuSnapshot,
+) -> Result<Race, LaunchFault> {
     let spec = &job.plan.spec;
     let containers = fresh(job.engine, &job.host.containers)
         .await
         .map_err(|error| refused(&error, spec))?;
     let newest = containers.iter().filter_map(|c| c.created_at).max();
     let own: Vec<&GpuKey> = picked.plan.chosen.iter().map(|g| &g.key).collect();
+    let mut race = Race::Won;
     for other in &containers {
         let Some(granted) = other.detail.as_ref().and_then(|d| d.grant.as_ref()) else {
             continue;
@@ -395,18 +481,18 @@ async fn beaten(
             continue;
         }
         if other.state.is_live() {
-            return Ok(true);
+            return Ok(Race::Lost);
         }
         match job.engine.inspect_json(other.key).await {
             Ok(theirs) if (made_at(&theirs), other.key.id) < (made_at(inspected), ours.id) => {
-                return Ok(true);
+                return Ok(Race::Lost);
             }
-            Ok(_) => {}
+            Ok(_) => race = Race::Open,
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(refused(&error, spec)),
         }
     }
-    Ok(false)
+    Ok(race)
 }
 
 /// When a container was made, to the nanosecond.

@@ -98,9 +98,8 @@ impl Asking {
                 surroundings: &around,
                 plan: &plan,
                 force,
-                cancel: &cancel,
             };
-            launcher::start(job, &mut before).await
+            launcher::start_until(job, &mut before, &cancel).await
         }
         .boxed()
     }

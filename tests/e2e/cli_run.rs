@@ -292,6 +292,49 @@ fn signals_are_passed_on_and_a_terminal_is_one() {
 }
 
 #[test]
+fn a_foreground_run_can_be_left() {
+    let Some(rig) = Rig::new("mw-run-leave") else {
+        return;
+    };
+    let endpoint = rig.docker.endpoint();
+    let start = |short: &str, flags: &[&str], script: &str| {
+        let name = rig.docker.name(short);
+        let mut words = vec![
+            "-H",
+            &endpoint,
+            "--nvml",
+            "/nonexistent",
+            "run",
+            "--name",
+            &name,
+        ];
+        words.extend(["--network", "none"]);
+        words.extend(flags);
+        words.extend([IMAGE, "sh", "-c", script]);
+        Terminal::midwatch(&words, &[], 100, 30)
+    };
+    let state = |short: &str| rig.docker.inspect(short, "{{.State.Running}}");
+    // Ctrl-P, Ctrl-Q: the engine lets go, and so does the terminal.
+    let mut terminal = start("keys", &["-it"], "echo up; exec sleep 600");
+    terminal.wait_for("up");
+    terminal.keys("\x10\x11");
+    terminal.wait_for("it goes on");
+    assert_eq!((terminal.wait_for_end(), state("keys").trim()), (0, "true"));
+    // Without -i a key is a signal, also with -t; who takes no notice of three is left alone.
+    let mut terminal = start("deaf", &["-t"], "echo up; exec sleep 600");
+    terminal.wait_for("up");
+    for _ in 0..3 {
+        terminal.keys("\x03");
+        terminal.settle(Duration::from_millis(300));
+    }
+    terminal.wait_for("takes no notice");
+    assert_eq!(
+        (terminal.wait_for_end(), state("deaf").trim()),
+        (130, "true")
+    );
+}
+
+#[test]
 fn launches_of_the_same_moment_get_different_gpus() {
     let Some(rig) = Rig::new("mw-run-race") else {
         return;

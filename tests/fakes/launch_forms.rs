@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
-use midwatch::check::Cancel;
 use midwatch::engine::transport::{Address, Transport};
 use midwatch::engine::{Docker, Engine};
 use midwatch::inspect::cache::Cache;
@@ -29,12 +28,26 @@ struct Serves {
     runtime: bool,
     /// Requests for devices vanish without a word, as Podman's.
     drops: bool,
+    /// Somebody else's container with the same GPU, made after ours and before ours looks.
+    rival: Option<Rival>,
     /// What the hook says at the start.
     hook_error: Option<&'static str>,
 }
 
+/// What becomes of it, some looks later.
+#[derive(Clone, Copy, PartialEq)]
+enum Rival {
+    Runs,
+    GivesWay,
+}
+
+/// Its number, and the list in which it is settled.
+const RIVAL: u64 = 50;
+const SETTLED: usize = 4;
+
 #[derive(Default)]
 struct State {
+    lists: usize,
     /// Bodies by number; removed ones are `None`.
     made: Vec<Option<Value>>,
     running: Option<usize>,
@@ -86,7 +99,28 @@ impl Backend for Fussy {
         let parts: Vec<&str> = request.path.trim_matches('/').split('/').collect();
         let at = |id: &str| (0..64).find(|n| id_of(*n) == id).map(|n| n as usize);
         match (request.method.as_str(), parts.as_slice()) {
-            ("GET", ["containers", "json"]) => Reply::Json(200, json!([])),
+            ("GET", ["containers", "json"]) => {
+                state.lists += 1;
+                let row = |state: &str| {
+                    json!([{"Id": id_of(RIVAL), "Names": ["/rival"], "Image": "x", "ImageID": "sha256:ab",
+                            "State": state, "Status": state, "Created": 1_767_225_601}])
+                };
+                Reply::Json(
+                    200,
+                    match (self.serves.rival, state.lists) {
+                        (Some(_), lists) if lists > 1 && lists < SETTLED => row("created"),
+                        (Some(Rival::Runs), SETTLED..) => row("running"),
+                        _ => json!([]),
+                    },
+                )
+            }
+            ("GET", ["containers", id, "json"]) if *id == id_of(RIVAL) => Reply::Json(
+                200,
+                json!({"Id": id, "Created": "2026-01-01T00:00:01Z", "Config": {},
+                       "HostConfig": {"DeviceRequests": [{"Driver": "", "Count": 0, "DeviceIDs": ["GPU-a"],
+                                                          "Capabilities": [["gpu"]]}]},
+                       "State": {"Status": "created"}}),
+            ),
             ("GET", ["images", ..]) => Reply::Json(
                 200,
                 json!({"Id": "sha256:ab", "Os": "linux", "Architecture": "amd64", "Config": {}}),
@@ -202,7 +236,6 @@ fn launch(serves: Serves, host: &HostNow) -> (Result<Launched, LaunchFault>, Opt
             surroundings: &around,
             plan: &plan,
             force: false,
-            cancel: &Cancel::default(),
         };
         launcher::start(job, &mut before).await
     });
@@ -320,4 +353,25 @@ fn where_no_form_is_served_the_remedy_is_told_and_nothing_is_left() {
         assert_eq!(fault.exit, 125, "{text}");
         assert_eq!((running, left), (None, 0), "{text}");
     }
+}
+
+#[test]
+fn one_that_was_made_later_and_looked_too_early_is_waited_for() {
+    let docker = host("Docker", "28.2.2", &["runc"]);
+    let with = |rival| {
+        launch(
+            Serves {
+                hook: true,
+                rival: Some(rival),
+                ..Serves::default()
+            },
+            &docker,
+        )
+    };
+    let (came, running, left) = with(Rival::GivesWay);
+    assert!(came.is_ok() && running.is_some() && left == 1);
+    let (came, running, left) = with(Rival::Runs);
+    let text = came.unwrap_err().problem.to_string();
+    assert!(text.contains("given to rival by name"), "{text}");
+    assert_eq!((running, left), (None, 0), "{text}");
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::complain_line;
@@ -23,8 +23,9 @@ use crate::model::{ContainerKey, Problem};
 const KEPT: usize = 64 * 1024;
 /// How long the rest of its output may take once it has ended.
 const REST: Duration = Duration::from_secs(10);
-/// Signals that are passed on, by Linux's numbers, with the names that engines take.
-const PASSED: [(i32, &str); 9] = [
+/// Signals that are passed on, by Linux's numbers, with the names that engines take. Not those of a program in
+/// the background that reads or sets the terminal: caught, the system would send them again without end.
+const PASSED: [(i32, &str); 7] = [
     (1, "SIGHUP"),
     (2, "SIGINT"),
     (3, "SIGQUIT"),
@@ -32,9 +33,11 @@ const PASSED: [(i32, &str); 9] = [
     (12, "SIGUSR2"),
     (15, "SIGTERM"),
     (18, "SIGCONT"),
-    (21, "SIGTTIN"),
-    (22, "SIGTTOU"),
 ];
+/// So many SIGINT or SIGTERM that a container outlives let go of it, as with Docker's client.
+const ENOUGH: u32 = 3;
+/// What the engine takes as the wish to detach: Ctrl-P, Ctrl-Q.
+const DETACH: [u8; 2] = [0x10, 0x11];
 
 /// What was made ready before the start.
 type Ready = (Waiting, Attached);
@@ -44,27 +47,38 @@ pub(super) struct Foreground<'a> {
     engine: &'a Engine,
     spec: &'a LaunchSpec,
     ready: Mutex<Option<Ready>>,
+    signals: Mutex<Vec<(Signal, &'static str)>>,
+}
+
+/// How a foreground run ended.
+enum End {
+    /// The container did, with this status.
+    Exit(Result<i64, EngineError>),
+    /// Ctrl-P, Ctrl-Q.
+    Detached,
+    /// It takes no notice of signals: the status of who gives up, 128 and the signal's number.
+    GivenUp(u8),
 }
 
 impl<'a> Foreground<'a> {
+    /// Signals are kept for the container from here on.
     pub fn new(engine: &'a Engine, spec: &'a LaunchSpec) -> Self {
+        let signals = PASSED.iter().filter_map(|(number, name)| {
+            // With a terminal of its own the keys go in as bytes; what `kill` sends is passed on all the same.
+            Some((signal(SignalKind::from_raw(*number)).ok()?, *name))
+        });
         Self {
             engine,
             spec,
             ready: Mutex::default(),
+            signals: Mutex::new(signals.collect()),
         }
     }
 
     /// Begins to wait and attaches, before the start: nothing of a short life is missed.
     pub async fn before(&self, key: ContainerKey) -> Result<(), EngineError> {
         let waiting = self.engine.wait_begin(key, self.spec.rm).await?;
-        let what = Attaching {
-            stdin: self.spec.interactive,
-            stdout: true,
-            stderr: true,
-            tty: self.spec.tty,
-        };
-        let attached = self.engine.attach(key, what).await?;
+        let attached = self.engine.attach(key, attaching(self.spec)).await?;
         *self.ready.lock().unwrap_or_else(PoisonError::into_inner) = Some((waiting, attached));
         Ok(())
     }
@@ -79,19 +93,27 @@ impl<'a> Foreground<'a> {
         let Some((waiting, attached)) = ready else {
             return Err(lost("it was not attached to"));
         };
-        let raw = match self.spec.tty {
+        let types = attaching(self.spec).stdin;
+        // Where nothing is typed to it the keys keep their meaning: Ctrl-C is a signal.
+        let raw = match self.spec.tty && types {
             true => Raw::enter(),
             false => None,
         };
         let tail = Tail::default();
+        let typed = Typed::default();
         let pump = {
             let (out, err) = (
                 Tee::new(tokio::io::stdout(), tail.clone()),
                 Tee::new(tokio::io::stderr(), tail.clone()),
             );
+            let typed = typed.clone();
             async move {
-                match self.spec.interactive {
-                    true => attached.pump(tokio::io::stdin(), out, err).await,
+                match types {
+                    true => {
+                        attached
+                            .pump(typed.from(tokio::io::stdin()), out, err)
+                            .await
+                    }
                     false => attached.pump(tokio::io::empty(), out, err).await,
                 }
             }
@@ -101,20 +123,37 @@ impl<'a> Foreground<'a> {
         let exit = waiting.exit();
         tokio::pin!(exit);
         let mut pumped = false;
-        let code = loop {
+        let end = loop {
             tokio::select! {
-                code = &mut exit => break code,
-                _ = &mut pump, if !pumped => pumped = true,
-                () = &mut signals => {}
+                biased;
+                code = &mut exit => break End::Exit(code),
+                _ = &mut pump, if !pumped => {
+                    pumped = true;
+                    if self.spec.tty && typed.asks_to_detach() {
+                        break End::Detached;
+                    }
+                }
+                status = &mut signals => break End::GivenUp(status),
             }
         };
-        if !pumped {
+        if !pumped && matches!(end, End::Exit(_)) {
             let _ = tokio::time::timeout(REST, &mut pump).await;
         }
         drop(raw);
-        let code = match code {
-            Ok(code) => code,
-            Err(error) => return Err(lost(&error.to_string())),
+        let code = match end {
+            End::Exit(Ok(code)) => code,
+            End::Exit(Err(error)) => return Err(lost(&error.to_string())),
+            End::Detached => {
+                complain_line(&format!("detached from {}: it goes on", launched.name));
+                return Ok(0);
+            }
+            End::GivenUp(status) => {
+                complain_line(&format!(
+                    "{} takes no notice of the signals and goes on: `docker kill {}` ends it",
+                    launched.name, launched.name
+                ));
+                return Ok(status);
+            }
         };
         if code != 0 {
             self.explain(launched, code, &tail.lines()).await;
@@ -123,23 +162,22 @@ impl<'a> Foreground<'a> {
         Ok((code & 0xff) as u8)
     }
 
-    /// Never ends.
-    async fn pass_signals(&self, key: ContainerKey) {
-        let mut streams: Vec<(Signal, &str)> = Vec::new();
-        for (number, name) in PASSED {
-            // With a terminal of its own the keys go in as bytes; what `kill` sends is passed on all the same.
-            if let Ok(stream) = signal(SignalKind::from_raw(number)) {
-                streams.push((stream, name));
-            }
-        }
+    /// Passes signals on until there were enough of those that ask to end: 128 and the last one's number.
+    async fn pass_signals(&self, key: ContainerKey) -> u8 {
+        let mut streams =
+            std::mem::take(&mut *self.signals.lock().unwrap_or_else(PoisonError::into_inner));
         let mut resized = signal(SignalKind::window_change()).ok();
         if self.spec.tty {
             self.resize(key).await;
         }
+        let mut asked = 0;
         loop {
-            let next = next_signal(&mut streams, &mut resized).await;
-            match next {
+            match next_signal(&mut streams, &mut resized).await {
                 Some(name) => {
+                    asked += u32::from(matches!(name, "SIGINT" | "SIGTERM"));
+                    if asked >= ENOUGH {
+                        return if name == "SIGINT" { 130 } else { 143 };
+                    }
                     // One that has just ended takes no signal.
                     let _ = self.engine.kill(key, name).await;
                 }
@@ -189,6 +227,23 @@ impl<'a> Foreground<'a> {
     }
 }
 
+/// What is attached to: what `-a` names, else both outputs; the input with `-i`.
+fn attaching(spec: &LaunchSpec) -> Attaching {
+    let named: Vec<String> = spec
+        .other
+        .iter()
+        .filter(|flag| flag.name == "attach")
+        .map(|flag| flag.value.to_ascii_lowercase())
+        .collect();
+    let has = |stream: &str| named.is_empty() || named.iter().any(|name| name == stream);
+    Attaching {
+        stdin: spec.interactive || (!named.is_empty() && has("stdin")),
+        stdout: has("stdout"),
+        stderr: has("stderr"),
+        tty: spec.tty,
+    }
+}
+
 fn lost(why: &str) -> Problem {
     Problem {
         what: "lost sight of the container".to_owned(),
@@ -232,6 +287,48 @@ impl Raw {
 impl Drop for Raw {
     fn drop(&mut self) {
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
+    }
+}
+
+/// The last two bytes that were typed.
+#[derive(Debug, Clone, Default)]
+struct Typed(Arc<Mutex<[u8; 2]>>);
+
+impl Typed {
+    fn from<R>(self, from: R) -> Typing<R> {
+        Typing { from, typed: self }
+    }
+
+    fn push(&self, bytes: &[u8]) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for byte in bytes.iter().skip(bytes.len().saturating_sub(2)) {
+            let [_, before] = *last;
+            *last = [before, *byte];
+        }
+    }
+
+    fn asks_to_detach(&self) -> bool {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) == DETACH
+    }
+}
+
+/// Reads on, and remembers what was typed last.
+struct Typing<R> {
+    from: R,
+    typed: Typed,
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Typing<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.from).poll_read(context, buffer);
+        self.typed
+            .push(buffer.filled().get(before..).unwrap_or_default());
+        read
     }
 }
 
@@ -297,6 +394,46 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for Tee<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::launch::OtherFlag;
+
+    #[test]
+    fn the_keys_to_detach_are_known_however_they_come() {
+        for (pieces, asks) in [
+            (&[&b"ls\r\x10\x11"[..]][..], true),
+            (&[&b"\x10"[..], b"\x11"], true),
+            (&[&b"\x10"[..], b"x", b"\x11"], false),
+            (&[&b"\x10\x11"[..], b"x"], false),
+            (&[], false),
+        ] {
+            let typed = Typed::default();
+            for piece in pieces {
+                typed.push(piece);
+            }
+            assert_eq!(typed.asks_to_detach(), asks, "{pieces:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_attached_to_is_what_was_asked_for() {
+        let told = |names: &[&str], interactive| {
+            let what = attaching(&LaunchSpec {
+                interactive,
+                other: names
+                    .iter()
+                    .map(|name| OtherFlag {
+                        name: "attach".into(),
+                        value: (*name).into(),
+                    })
+                    .collect(),
+                ..LaunchSpec::default()
+            });
+            (what.stdin, what.stdout, what.stderr)
+        };
+        assert_eq!(told(&[], false), (false, true, true));
+        assert_eq!(told(&[], true), (true, true, true));
+        assert_eq!(told(&["STDOUT"], false), (false, true, false));
+        assert_eq!(told(&["stdin", "stderr"], false), (true, false, true));
+    }
 
     #[test]
     fn the_end_of_the_output_is_kept_and_bounded() {

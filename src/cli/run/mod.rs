@@ -5,7 +5,8 @@ mod report;
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 
@@ -15,6 +16,7 @@ use crate::engine::{Asked, Connected, Env, SourceConfig, connect, connect_simula
 use crate::inspect::cache::Cache;
 use crate::launch::parse::{self, Own, ScanAsk};
 use crate::launch::{LaunchSpec, PullPolicy, Surroundings, Which};
+use crate::launcher::start::Before;
 use crate::launcher::{self, FetchError, HostNow, Launched, Plan, Start};
 use crate::model::text::clean;
 use crate::model::{HostId, Problem, Stamp};
@@ -41,6 +43,10 @@ pub fn run(global: &GlobalArgs, words: &[String]) -> Result<Exit, Problem> {
     }
     let parsed = match parse::args(words, &around, true) {
         Ok(parsed) => parsed,
+        Err(fault) if fault.faults.iter().any(|f| f.flag == "--help") => {
+            print(report::HELP.as_bytes())?;
+            return Ok(Exit::Done);
+        }
         Err(fault) => {
             complain(&Problem {
                 what: "nothing is launched".to_owned(),
@@ -65,10 +71,11 @@ pub fn run(global: &GlobalArgs, words: &[String]) -> Result<Exit, Problem> {
 
 /// What a run of the command holds.
 struct Run<'a> {
+    global: &'a GlobalArgs,
     spec: LaunchSpec,
     own: &'a Own,
     around: &'a Surroundings,
-    host: HostNow,
+    host: Mutex<Seen>,
     cache: Cache,
     connected: Connected,
     cancel: Cancel,
@@ -109,15 +116,13 @@ fn prepared(
     {
         return Err(usage("the input device is not a TTY", "Leave -t out"));
     }
-    let gpus = launcher::plan::grants(&spec);
-    let free = matches!(&spec.gpus, Some(ask) if matches!(ask.which, Which::Free(_)));
-    let host = {
-        // The sources end here: an open NVML client must not outlive the choice.
-        let (world, _watch) = hear(global, |world, began, now| {
-            ready::launch(world, gpus, free, began, now)
-        })?;
-        HostNow::of(&world, Stamp::now()).unwrap_or_default()
-    };
+    // Who writes into a pipe may take its time.
+    for file in &spec.env_files {
+        if launcher::plan::is_pipe(file) {
+            let _ = launcher::plan::read_file(file);
+        }
+    }
+    let host = look(global, &spec)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -129,10 +134,11 @@ fn prepared(
     let exit = runtime.block_on(async {
         let run = Run {
             connected: connected(global).await?,
+            global,
             spec,
             own,
             around,
-            host,
+            host: Mutex::new((host, Instant::now())),
             cache: Cache::of(global.data_dir.as_deref(), global.demo),
             cancel: Cancel::default(),
             read_only: global.read_only,
@@ -147,6 +153,21 @@ fn prepared(
     // Who types into a container's input is read by a thread that nothing can end.
     runtime.shutdown_background();
     exit
+}
+
+/// How old the picture of the host may be when GPUs are picked.
+const OLD: Duration = Duration::from_secs(10);
+
+/// The host at this moment. The sources end here: an open NVML client must not outlive the choice.
+fn look(global: &GlobalArgs, spec: &LaunchSpec) -> Result<Arc<HostNow>, Problem> {
+    let gpus = launcher::plan::grants(spec);
+    let free = matches!(&spec.gpus, Some(ask) if matches!(ask.which, Which::Free(_)));
+    let (world, _watch) = hear(global, |world, began, now| {
+        ready::launch(world, gpus, free, began, now)
+    })?;
+    Ok(Arc::new(
+        HostNow::of(&world, Stamp::now()).unwrap_or_default(),
+    ))
 }
 
 /// The engine that the options name.
@@ -171,11 +192,14 @@ async fn connected(global: &GlobalArgs) -> Result<Connected, Problem> {
     .await
 }
 
+/// A picture of the host and when it was taken.
+type Seen = (Arc<HostNow>, Instant);
+
 impl Run<'_> {
     async fn go(self) -> Result<u8, Problem> {
         let plan = match self.until_stopped(self.ready_plan()).await {
-            (None, plan) => plan?,
-            (Some(signal), _) => return Ok(signal),
+            (Some(plan), None) => plan?,
+            (_, status) => return Ok(status.unwrap_or(REFUSED)),
         };
         for line in report::remarks(&plan) {
             complain_line(&line);
@@ -206,6 +230,7 @@ impl Run<'_> {
     async fn ready_plan(&self) -> Result<Plan, Problem> {
         if self.spec.pull == Some(PullPolicy::Always) && !self.own.dry_run {
             self.fetch().await?;
+            self.look_again().await?;
         }
         let mut plan = self.plan().await?;
         if plan.image.is_none()
@@ -220,6 +245,7 @@ impl Run<'_> {
                 return Err(problem);
             }
             self.fetch().await?;
+            self.look_again().await?;
             plan = self.plan().await?;
         }
         let look = match self.own.scan.unwrap_or(ScanAsk::Auto) {
@@ -236,7 +262,10 @@ impl Run<'_> {
             let read = check::whole(engine, &self.cache, &subject, told, &self.cancel).await;
             self.bar.clear();
             match read {
-                Ok(_) => plan = self.plan().await?,
+                Ok(_) => {
+                    self.look_again().await?;
+                    plan = self.plan().await?;
+                }
                 // The launch does not depend on it; the verdict stays what it was.
                 Err(ScanError::Cancelled) => {}
                 Err(error) => complain_line(&format!("could not look inside the image: {error}")),
@@ -245,11 +274,39 @@ impl Run<'_> {
         Ok(plan)
     }
 
+    fn host(&self) -> Arc<HostNow> {
+        let seen = self.host.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&seen.0)
+    }
+
+    /// Takes a new picture of the host where fetching or scanning took long: who computed then may be done, and
+    /// others may have begun.
+    async fn look_again(&self) -> Result<(), Problem> {
+        let since = self
+            .host
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .1
+            .elapsed();
+        if since < OLD {
+            return Ok(());
+        }
+        let (global, spec) = (self.global.clone(), self.spec.clone());
+        let looked = tokio::task::spawn_blocking(move || look(&global, &spec)).await;
+        let host = looked.map_err(|error| Problem {
+            what: "cannot launch".to_owned(),
+            why: error.to_string(),
+            remedy: String::new(),
+        })??;
+        *self.host.lock().unwrap_or_else(PoisonError::into_inner) = (host, Instant::now());
+        Ok(())
+    }
+
     async fn plan(&self) -> Result<Plan, Problem> {
         launcher::plan(
             &self.connected.engine,
             &self.cache,
-            &self.host,
+            &self.host(),
             self.around,
             &self.spec,
         )
@@ -285,8 +342,9 @@ impl Run<'_> {
         }
     }
 
-    /// The work's end, and the status to end with where a signal came: then the work was asked to give up.
-    async fn until_stopped<T>(&self, work: impl Future<Output = T>) -> (Option<u8>, T) {
+    /// The work's end, and the status to end with where a signal came: what was begun is given up first. A
+    /// second signal waits for nothing.
+    async fn until_stopped<T>(&self, work: impl Future<Output = T>) -> (Option<T>, Option<u8>) {
         use tokio::signal::unix::{SignalKind, signal};
         tokio::pin!(work);
         let signals = (
@@ -295,43 +353,75 @@ impl Run<'_> {
             signal(SignalKind::hangup()),
         );
         let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = signals else {
-            return (None, work.await);
+            return (Some(work.await), None);
         };
-        let ended = tokio::select! {
-            done = &mut work => return (None, done),
-            _ = interrupt.recv() => 130,
-            _ = terminate.recv() => 143,
-            _ = hangup.recv() => 129,
+        let mut next = async || {
+            tokio::select! {
+                _ = interrupt.recv() => 130,
+                _ = terminate.recv() => 143,
+                _ = hangup.recv() => 129,
+            }
+        };
+        let status = tokio::select! {
+            done = &mut work => return (Some(done), None),
+            status = next() => status,
         };
         self.cancel.cancel();
-        let done = work.await;
+        let done = tokio::select! {
+            done = &mut work => Some(done),
+            _ = next() => None,
+        };
         self.bar.clear();
-        (Some(ended), done)
+        (done, Some(status))
     }
 
-    fn start<'a>(&'a self, plan: &'a Plan) -> Start<'a> {
+    /// Makes and starts it; else the status to end with. What a signal stopped is gone first.
+    async fn started(&self, plan: &Plan, before: &mut Before<'_>) -> Result<Launched, u8> {
+        let host = self.host();
+        let starting = launcher::start_until(self.start(plan, &host), before, &self.cancel);
+        match self.until_stopped(starting).await {
+            (Some(Ok(launched)), None) => Ok(launched),
+            (Some(Ok(launched)), Some(status)) => {
+                // It ran before the signal could stop it: in the foreground it is the container's.
+                let name = match status {
+                    130 => "SIGINT",
+                    129 => "SIGHUP",
+                    _ => "SIGTERM",
+                };
+                if !self.spec.detach {
+                    let _ = self.connected.engine.kill(launched.key, name).await;
+                }
+                Ok(launched)
+            }
+            (Some(Err(fault)), status) => {
+                if status.is_none() || fault.problem.why != launcher::CANCELLED {
+                    complain(&fault.problem);
+                }
+                Err(status.unwrap_or(fault.exit))
+            }
+            (None, status) => {
+                complain_line("not waited for: see `docker ps -a` for what may be left of it");
+                Err(status.unwrap_or(REFUSED))
+            }
+        }
+    }
+
+    fn start<'a>(&'a self, plan: &'a Plan, host: &'a HostNow) -> Start<'a> {
         Start {
             engine: &self.connected.engine,
             cache: &self.cache,
-            host: &self.host,
+            host,
             surroundings: self.around,
             plan,
             force: self.own.force,
-            cancel: &self.cancel,
         }
     }
 
     async fn detached(&self, plan: &Plan) -> Result<u8, Problem> {
         let mut before = |_| std::future::ready(Ok(())).boxed();
-        let started = launcher::start(self.start(plan), &mut before);
-        let launched = match self.until_stopped(started).await {
-            // A signal that came too late: it runs.
-            (_, Ok(launched)) => launched,
-            (Some(signal), Err(_)) => return Ok(signal),
-            (None, Err(fault)) => {
-                complain(&fault.problem);
-                return Ok(fault.exit);
-            }
+        let launched = match self.started(plan, &mut before).await {
+            Ok(launched) => launched,
+            Err(status) => return Ok(status),
         };
         self.noted(&launched);
         match self.own.json {
@@ -346,26 +436,11 @@ impl Run<'_> {
         let foreground = Foreground::new(engine, &self.spec);
         let started = {
             let mut before = |key| foreground.before(key).boxed();
-            let work = launcher::start(self.start(plan), &mut before);
-            self.until_stopped(work).await
+            self.started(plan, &mut before).await
         };
         let launched = match started {
-            (None, Ok(launched)) => launched,
-            (Some(status), Ok(launched)) => {
-                // It came too late to give up: it is the container's, as any later one.
-                let name = match status {
-                    130 => "SIGINT",
-                    129 => "SIGHUP",
-                    _ => "SIGTERM",
-                };
-                let _ = engine.kill(launched.key, name).await;
-                launched
-            }
-            (Some(signal), Err(_)) => return Ok(signal),
-            (None, Err(fault)) => {
-                complain(&fault.problem);
-                return Ok(fault.exit);
-            }
+            Ok(launched) => launched,
+            Err(status) => return Ok(status),
         };
         self.noted(&launched);
         foreground.until_the_end(&launched).await

@@ -147,7 +147,26 @@ fn masked_body(body: &Value) -> Value {
             .collect();
         *list = masked(&words).into();
     }
+    mask_keys(&mut body);
     body
+}
+
+/// Masks texts under secret-looking keys: labels, options of a log or a volume driver.
+fn mask_keys(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                match value {
+                    Value::String(text) if !text.is_empty() && looks_secret(key) => {
+                        MASK.clone_into(text);
+                    }
+                    value => mask_keys(value),
+                }
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(mask_keys),
+        _ => {}
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -290,5 +309,15 @@ mod tests {
             masked_body(&json!({"Env": ["DB_PASSWORD=x", "A=b"], "Cmd": null, "Image": "x"}));
         assert_eq!(body["Env"], json!([format!("DB_PASSWORD={MASK}"), "A=b"]));
         assert_eq!(body["Cmd"], Value::Null);
+        let body = masked_body(&json!({
+            "Labels": {"api_key": "x", "a": "b"},
+            "HostConfig": {
+                "LogConfig": {"Config": {"splunk-token": "x", "tag": "t"}},
+                "Mounts": [{"VolumeOptions": {"DriverConfig": {"Options": {"password": "x"}}}}],
+            },
+        }));
+        let text = body.to_string();
+        assert!(!text.contains("\"x\""), "{text}");
+        assert!(text.contains("\"b\"") && text.contains("\"t\""), "{text}");
     }
 }

@@ -273,3 +273,34 @@ fn the_machine_itself_is_looked_at() {
     assert!(Machine.exists(Path::new("/")));
     assert!(!Machine.exists(Path::new("/no/such/path")));
 }
+
+#[test]
+fn of_a_range_for_one_port_a_free_one_is_enough() {
+    let range = |first, last, inner: (u16, u16)| LaunchSpec {
+        image: "x".into(),
+        ports: vec![PortAsk {
+            host: Some(PortRange { first, last }),
+            container: PortRange {
+                first: inner.0,
+                last: inner.1,
+            },
+            ..ask(1, None)
+        }],
+        ..LaunchSpec::default()
+    };
+    let told = |spec: &LaunchSpec| {
+        let found = find(spec, &[], true, Some(&here()));
+        found.into_iter().map(|c| c.text).collect::<Vec<_>>()
+    };
+    // 8001 is taken.
+    assert!(told(&range(8000, 8003, (80, 80))).is_empty());
+    let taken = "port 8001/tcp is taken by a program of this host";
+    assert_eq!(told(&range(8001, 8001, (80, 80))), [taken]);
+    assert_eq!(told(&range(8000, 8003, (80, 83))), [taken]);
+    let host = LaunchSpec {
+        networks: vec!["host".into()],
+        ..range(8001, 8001, (80, 80))
+    };
+    let found = find(&host, &[], true, Some(&here()));
+    assert!(found.iter().all(|c| !c.stops), "{found:?}");
+}
