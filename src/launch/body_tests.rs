@@ -57,7 +57,7 @@ fn the_environment_is_in_dockers_order() {
     for (line, say) in [
         (
             "docker run --env-file bad.env img",
-            "line 1: `export A` has a blank",
+            "line 1: `export`… has a blank",
         ),
         ("docker run --env-file none.env img", "no name before"),
         ("docker run --env-file gone.env img", "no such file"),

@@ -10,7 +10,7 @@ use crate::engine::PullProgress;
 use crate::launch::words;
 use crate::launch::{LaunchSpec, Which};
 use crate::launcher::{ChosenGpu, Launched, Plan};
-use crate::model::{MASK, Problem, looks_secret};
+use crate::model::{MASK, Problem, looks_secret, mask_command};
 use crate::verdict::{Answer, Severity, Verdict};
 
 /// What `midwatch run --help` prints.
@@ -122,10 +122,11 @@ fn masked(words: &[String]) -> Vec<String> {
                 Some((name, value)) if !value.is_empty() && looks_secret(name) => {
                     format!("{name}={MASK}")
                 }
-                Some(_) => word.clone(),
+                // Addresses with a password, tokens known by their beginning, what a shell in there is told.
+                Some(_) => mask_command(word),
                 None => {
                     next = word.starts_with("--") && looks_secret(word);
-                    word.clone()
+                    mask_command(word)
                 }
             }
         })
@@ -296,6 +297,8 @@ mod tests {
             "--password=p",
             "--port",
             "1",
+            "DB=postgres://me:pw@db/x",
+            "curl -H 'Authorization: Bearer abc'  x",
         ]
         .iter()
         .map(|w| (*w).to_owned())
@@ -303,7 +306,10 @@ mod tests {
         let line = masked(&words).join(" ");
         assert_eq!(
             line,
-            format!("-e HF_TOKEN={MASK} -e A=b x --api-key {MASK} --password={MASK} --port 1")
+            format!(
+                "-e HF_TOKEN={MASK} -e A=b x --api-key {MASK} --password={MASK} --port 1 \
+                 DB=postgres://me:{MASK}@db/x curl -H 'Authorization: Bearer {MASK}  x"
+            )
         );
         let body =
             masked_body(&json!({"Env": ["DB_PASSWORD=x", "A=b"], "Cmd": null, "Image": "x"}));

@@ -33,9 +33,11 @@ pub(super) fn pairs(
             return bad("no name before the `=`");
         }
         if name.contains([' ', '\t']) {
+            // What stands after the blank may be a secret.
+            let first = name.split([' ', '\t']).next().unwrap_or_default();
             return bad(&format!(
-                "{} has a blank in its name: NAME=value, without export and without blanks around the `=`",
-                said(name)
+                "{}… has a blank in its name: NAME=value, without export and without blanks around the `=`",
+                said(first)
             ));
         }
         let value = value.or_else(|| env.and_then(|env| env.get(name).cloned()));

@@ -138,6 +138,10 @@ fn ports_that_are_taken_are_told_with_one_that_is_free() {
                     first: 7999,
                     last: 8003,
                 }),
+                container: PortRange {
+                    first: 80,
+                    last: 84,
+                },
                 ..ask(1, None)
             }],
             vec!["! port 8000/tcp is taken by container web"],
