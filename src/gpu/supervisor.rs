@@ -17,7 +17,7 @@ use super::track::Track;
 use super::worker::Worker;
 use super::xid::{Watch, XidNews};
 use super::{GpuConfig, GpuLanes, pci};
-use crate::model::{DriverStatus, Stamp};
+use crate::model::Stamp;
 
 /// What reaches the supervisor.
 #[derive(Debug)]
