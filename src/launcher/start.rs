@@ -396,10 +396,14 @@ async fn fresh(engine: &Engine, known: &[Container]) -> Result<Vec<Container>, E
     Ok(list)
 }
 
-/// Whether a container runs, or was made so lately that it is about to. Times are the engine's own.
+/// Whether a container runs, or was made so lately that it is about to; not one whose start was refused. Times
+/// are the engine's own.
 fn may_hold(container: &Container, newest: Option<Timestamp>) -> bool {
+    let detail = container.detail.as_ref();
+    let refused = detail.and_then(|d| d.error.as_deref());
     container.state.is_live()
         || (container.state == ContainerState::Created
+            && refused.is_none_or(str::is_empty)
             && match (container.created_at, newest) {
                 (Some(made), Some(newest)) => newest.duration_since(made) <= CLAIM,
                 _ => true,

@@ -36,6 +36,8 @@ const PASSED: [(i32, &str); 7] = [
 ];
 /// So many SIGINT or SIGTERM that a container outlives let go of it, as with Docker's client.
 const ENOUGH: u32 = 3;
+/// How long the engine may take for a signal before the next one is looked at.
+const PASSING: Duration = Duration::from_secs(2);
 /// What the engine takes as the wish to detach: Ctrl-P, Ctrl-Q.
 const DETACH: [u8; 2] = [0x10, 0x11];
 
@@ -178,8 +180,8 @@ impl<'a> Foreground<'a> {
                     if asked >= ENOUGH {
                         return if name == "SIGINT" { 130 } else { 143 };
                     }
-                    // One that has just ended takes no signal.
-                    let _ = self.engine.kill(key, name).await;
+                    // One that has just ended takes no signal; an engine that hangs must not hold the next ones.
+                    let _ = tokio::time::timeout(PASSING, self.engine.kill(key, name)).await;
                 }
                 None if self.spec.tty => self.resize(key).await,
                 None => {}

@@ -31,6 +31,8 @@ Before it starts:
   --json                    With --dry-run or -d: one JSON document (schema midwatch/run/v1)
 
 All other flags have docker run's own meaning (-d, -it, --rm, -v, -p, -e, --shm-size, --ipc, ...).
+In the foreground signals are passed on (the third SIGINT or SIGTERM lets go of a container that takes no
+notice), and with -it Ctrl-P Ctrl-Q detaches.
 Exit status: the container's; 125 where it was refused, 126 or 127 where its command cannot be run.
 ";
 
