@@ -9,19 +9,19 @@ fn here() -> Surroundings {
         env: [("HERE", "yes"), ("A", "outer")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
-        cwd: "/work".into(),
+        cwd: "/proj".into(),
         ..Surroundings::default()
     }
 }
 
 fn files(path: &str) -> Result<String, String> {
     match path {
-        "/work/one.env" => Ok("\u{feff}# x\r\nA=1\r\n\n  HERE\nGONE\nB=\"2\" # kept\n".to_owned()),
-        "/work/bad.env" => Ok("export A=1\n".to_owned()),
-        "/work/none.env" => Ok("=1\n".to_owned()),
-        "/work/labels" => Ok("a=file\nlone\n".to_owned()),
-        "/work/p.json" => Ok("{ \"a b\": \"c \\\" d\",\n \"e\": [1, 2] }".to_owned()),
-        "/work/p.txt" => Ok("not json".to_owned()),
+        "/proj/one.env" => Ok("\u{feff}# x\r\nA=1\r\n\n  HERE\nGONE\nB=\"2\" # kept\n".to_owned()),
+        "/proj/bad.env" => Ok("export A=1\n".to_owned()),
+        "/proj/none.env" => Ok("=1\n".to_owned()),
+        "/proj/labels" => Ok("a=file\nlone\n".to_owned()),
+        "/proj/p.json" => Ok("{ \"a b\": \"c \\\" d\",\n \"e\": [1, 2] }".to_owned()),
+        "/proj/p.txt" => Ok("not json".to_owned()),
         _ => Err(format!("{path}: no such file")),
     }
 }

@@ -6,7 +6,7 @@ use crate::launch::{GpuAsk, MountAsk, PortAsk, PortRange, Surroundings, Which};
 fn here() -> Surroundings {
     Surroundings {
         env: [("HOME".to_owned(), "/home/ada".to_owned())].into(),
-        cwd: "/work/demo".into(),
+        cwd: "/proj/demo".into(),
         home: Some("/home/ada".into()),
         uid: 1000,
         gid: 1000,
@@ -220,10 +220,10 @@ fn volumes() {
         ("/data:/data", bind("/data", "/data", "")),
         (
             "./models:/models:ro",
-            bind("/work/demo/models", "/models", "ro"),
+            bind("/proj/demo/models", "/models", "ro"),
         ),
-        (".:/app", bind("/work/demo", "/app", "")),
-        ("../x/./y/:/app", bind("/work/x/y", "/app", "")),
+        (".:/app", bind("/proj/demo", "/app", "")),
+        ("../x/./y/:/app", bind("/proj/x/y", "/app", "")),
         (
             "~/.cache/huggingface:/root/.cache/huggingface",
             bind(
@@ -268,11 +268,11 @@ fn mounts() {
     let ask = MountAsk::mount("type=bind,src=./x,dst=/y,readonly", &here()).unwrap();
     assert_eq!(
         ask.to_string(),
-        "type=bind,src=/work/demo/x,dst=/y,readonly"
+        "type=bind,src=/proj/demo/x,dst=/y,readonly"
     );
     assert_eq!(
         (ask.host_path(), ask.target()),
-        (Some("/work/demo/x"), "/y")
+        (Some("/proj/demo/x"), "/y")
     );
     let ask = MountAsk::mount(
         "source=vol,\"target=/a,b\",\"volume-opt=o=addr=1,rw\"",

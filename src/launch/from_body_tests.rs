@@ -28,7 +28,7 @@ fn shown_of(spec: &LaunchSpec, body: &Value) -> Value {
 
 fn here() -> Surroundings {
     Surroundings {
-        cwd: "/work".into(),
+        cwd: "/proj".into(),
         ..Surroundings::default()
     }
 }

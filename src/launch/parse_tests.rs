@@ -8,7 +8,7 @@ fn here() -> Surroundings {
         env: [("HOME", "/home/ada"), ("USER", "ada"), ("HF_TOKEN", "hf_1")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
-        cwd: "/work/demo".into(),
+        cwd: "/proj/demo".into(),
         home: Some("/home/ada".into()),
         uid: 1000,
         gid: 1000,
@@ -36,7 +36,7 @@ fn flags_are_read_as_docker_reads_them() {
     assert_eq!(env, ["A", "B=c", "D=e"]);
     assert_eq!(spec.shm_bytes, Some(1 << 30));
     assert_eq!(spec.ulimits.len(), 2);
-    assert_eq!(spec.mounts.first().unwrap().to_string(), "/work/demo/m:/m");
+    assert_eq!(spec.mounts.first().unwrap().to_string(), "/proj/demo/m:/m");
     assert_eq!(spec.other_value("privileged"), Some("true"));
     assert_eq!(spec.other_value("init"), Some("false"));
     assert_eq!(spec.image, "img:1");

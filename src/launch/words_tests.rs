@@ -13,7 +13,7 @@ fn here() -> Surroundings {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into(),
-        cwd: "/work/demo".into(),
+        cwd: "/proj/demo".into(),
         home: Some("/home/ada".into()),
         uid: 1000,
         gid: 1001,
@@ -50,10 +50,10 @@ fn words_are_split_as_a_shell_does() {
             "a $PWD/x $(pwd):/y `pwd` \"$(pwd)\"",
             vec![
                 "a",
-                "/work/demo/x",
-                "/work/demo:/y",
-                "/work/demo",
-                "/work/demo",
+                "/proj/demo/x",
+                "/proj/demo:/y",
+                "/proj/demo",
+                "/proj/demo",
             ],
         ),
         (
@@ -91,7 +91,7 @@ fn lines_above_set_variables() {
             "docker",
             "run",
             "-v",
-            "/work/demo/data:/data",
+            "/proj/demo/data:/data",
             "x",
             "--model-id",
             "HuggingFaceH4/zephyr-7b-beta"
