@@ -163,11 +163,13 @@ fn rest(state: &mut State, second: u64) -> Vec<Effect> {
 }
 
 fn plans(effects: &[Effect]) -> Vec<&LaunchSpec> {
-    let spec = |e| match e {
-        &Effect::PlanLaunch { ref spec, .. } => Some(&**spec),
-        _ => None,
-    };
-    effects.iter().filter_map(spec).collect()
+    effects
+        .iter()
+        .filter_map(|e| match e {
+            Effect::PlanLaunch { spec, .. } => Some(&**spec),
+            _ => None,
+        })
+        .collect()
 }
 
 fn launches(effects: &[Effect]) -> Vec<(u64, bool)> {

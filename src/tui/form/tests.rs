@@ -246,7 +246,7 @@ fn snap(name: &str, story: impl Fn(u16, u16) -> State) {
 
 #[test]
 fn the_form_as_it_opens_and_with_its_plan() {
-    snap("form_open", |c, r| opened(c, r));
+    snap("form_open", opened);
     snap("form_planned", |c, r| {
         let mut state = opened(c, r);
         answer(&mut state, |_| {}, 401);
@@ -283,15 +283,15 @@ fn the_form_while_it_is_written() {
 
 #[test]
 fn the_form_while_it_starts() {
-    snap("form_pulling", |c, r| pulling(c, r));
-    snap("form_checking", |c, r| checking(c, r));
+    snap("form_pulling", pulling);
+    snap("form_checking", checking);
     snap("form_force", |c, r| {
         let mut state = opened(c, r);
         answer(&mut state, |plan| plan.verdict = Some(fails()), 401);
         ctrl(&mut state, 's', 402);
         state
     });
-    snap("form_refused", |c, r| refused(c, r));
+    snap("form_refused", refused);
 }
 
 #[test]
