@@ -117,6 +117,9 @@ fn trainer(world: &World, t: T) -> Option<(ContainerKey, &Run, Phase, bool)> {
     Some((member.key, run, phase, run.is_frozen()))
 }
 
+/// MiB of a card that programs can have: the rest is the driver's and the contexts'.
+const MOST_MIB: u64 = 80_800;
+
 /// The processes that hold a GPU, by GPU.
 pub(super) fn holders(world: &World, t: T) -> Vec<Holder> {
     let mut held = Vec::new();
@@ -184,12 +187,21 @@ pub(super) fn holders(world: &World, t: T) -> Vec<Holder> {
             container: Some(member.key),
         });
     }
-    held.extend(
-        world
-            .members
-            .values()
-            .flat_map(|member| made_holders(world, member, t)),
-    );
+    let made: Vec<Holder> = world
+        .members
+        .values()
+        .flat_map(|member| made_holders(world, member, t))
+        .collect();
+    for mut holder in made {
+        // Allocators take what is left: a card never holds more than it has.
+        let taken: u64 = held
+            .iter()
+            .filter(|other| other.gpu == holder.gpu)
+            .map(|other| other.memory_mib)
+            .sum();
+        holder.memory_mib = holder.memory_mib.min(MOST_MIB.saturating_sub(taken)).max(1);
+        held.push(holder);
+    }
     held.sort_by_key(|h| (h.gpu, h.pid));
     held
 }

@@ -282,7 +282,7 @@ impl Picture {
     pub fn xid(&mut self, news: XidNews, out: &Queue<XidEvent>) {
         match news {
             XidNews::Event(event) => {
-                if matches!(self.driver, DriverStatus::Starting) && self.pending.len() < PENDING {
+                if self.awaits_gpus() && self.pending.len() < PENDING {
                     self.pending.push(event);
                 } else {
                     out.push(self.resolve(event));
@@ -290,6 +290,18 @@ impl Picture {
             }
             XidNews::Nvml(note) => self.nvml_note = note,
             XidNews::KernelLog(note) => self.log_note = note,
+        }
+    }
+
+    /// Whether the first GPUs are still to come: an Xid's address says nothing before.
+    pub fn awaits_gpus(&self) -> bool {
+        match self.driver {
+            DriverStatus::Starting => true,
+            // A driver that lists none has a notice that says so.
+            DriverStatus::Up(_) => {
+                self.shown.is_empty() && self.seen.is_empty() && self.notice.is_none()
+            }
+            DriverStatus::Down(_) | DriverStatus::Released => false,
         }
     }
 

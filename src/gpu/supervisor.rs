@@ -17,7 +17,7 @@ use super::track::Track;
 use super::worker::Worker;
 use super::xid::{Watch, XidNews};
 use super::{GpuConfig, GpuLanes, pci};
-use crate::model::{DriverStatus, Stamp};
+use crate::model::Stamp;
 
 /// What reaches the supervisor.
 #[derive(Debug)]
@@ -410,7 +410,7 @@ impl Supervisor {
 
     pub(super) fn publish(&mut self) {
         let snapshot = self.picture.snapshot(Stamp::now());
-        if !matches!(snapshot.driver, DriverStatus::Starting) {
+        if !self.picture.awaits_gpus() {
             self.picture.flush_xids(&self.lanes.xids);
         }
         self.lanes.snapshot.put(snapshot);

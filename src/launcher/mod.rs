@@ -32,7 +32,8 @@ pub struct Plan {
     pub image: Option<ImageId>,
     /// The GPUs it would get.
     pub gpus: GpuPlan,
-    /// The verdict on exactly these GPUs; `None` without the image.
+    /// The verdict on exactly these GPUs (where none are asked for: on the host's, for information alone);
+    /// `None` without the image.
     pub verdict: Option<Verdict>,
     /// Whether looking inside the image would tell more than is known.
     pub scan_would_tell: bool,

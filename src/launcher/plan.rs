@@ -146,7 +146,7 @@ fn decide(spec: &LaunchSpec, host: &HostNow, around: &Surroundings, known: Optio
     let judge_with = Judge::new(spec, host, around, known);
     let serves = |gpu: &Gpu| judge_with.against(gpu);
     let picked = pick::pick(spec, host, &host.containers, &HashMap::new(), &serves);
-    let verdict = judge_with.on(&picked.plan.chosen_ids(), grants(spec));
+    let verdict = judge_with.on(&picked.plan.chosen_ids());
     let mut conflicts = picked.conflicts.clone();
     let requests = requests(&picked, host);
     let typed = as_typed(spec, &picked, requests.first());
@@ -273,6 +273,7 @@ pub(super) struct Judge {
     facts: Option<ImageFacts>,
     host: HostFacts,
     launch: LaunchFacts,
+    grants: bool,
     /// The card of each MIG instance.
     parents: HashMap<String, String>,
     kinds: RefCell<HashMap<String, Option<String>>>,
@@ -320,6 +321,7 @@ impl Judge {
                 grants_gpus: by_request,
                 shm_bytes: (!shared).then_some(spec.shm_bytes.unwrap_or(DEFAULT_SHM)),
             },
+            grants: grants(spec),
             parents: host
                 .cards()
                 .iter()
@@ -330,12 +332,12 @@ impl Judge {
         }
     }
 
-    /// The verdict on these GPUs (by id; none: all of the host); `None` without the image, or where no GPU is
-    /// asked for.
-    pub fn on(&self, ids: &[String], grants: bool) -> Option<Verdict> {
-        let facts = self.facts.as_ref().filter(|_| grants)?;
+    /// The verdict on these GPUs (by id; none: all of the host, as though it were given them); `None` without
+    /// the image.
+    pub fn on(&self, ids: &[String]) -> Option<Verdict> {
+        let facts = self.facts.as_ref()?;
         let mut host = self.host.clone();
-        host.launch = Some(self.launch.clone());
+        host.launch = self.grants.then(|| self.launch.clone());
         // An instance is judged as the card it is part of, under its own name.
         let chosen: Vec<HostGpu> = ids
             .iter()
@@ -391,10 +393,18 @@ impl super::GpuPlan {
     }
 }
 
+impl Plan {
+    /// The verdict, where it counts: a launch that is given no GPU is none of its business.
+    #[must_use]
+    pub fn decisive(&self) -> Option<&Verdict> {
+        self.verdict.as_ref().filter(|_| grants(&self.spec))
+    }
+}
+
 /// Whether a plan may be started: what forbids it, in words.
 #[must_use]
 pub fn refusal(plan: &Plan) -> Option<Problem> {
-    if let Some(verdict) = plan.verdict.as_ref().filter(|v| v.answer == Answer::Fails) {
+    if let Some(verdict) = plan.decisive().filter(|v| v.answer == Answer::Fails) {
         let (what, remedy) = match verdict.root() {
             Some(finding) => (
                 format!("{} {}", finding.rule, finding.title),

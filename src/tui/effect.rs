@@ -73,6 +73,13 @@ pub enum Effect {
         /// Though the verdict says no.
         force: bool,
     },
+    /// Find out the launch that makes a container like this one.
+    LaunchLike {
+        /// Which.
+        key: ContainerKey,
+        /// Its image: what that sets by itself is left out.
+        image: ImageId,
+    },
     /// Stop a pull or a start.
     CancelLaunch(u64),
     /// Find out why a container that was just launched ended.
@@ -195,6 +202,13 @@ pub enum Outcome {
         id: u64,
         /// The answer.
         result: Result<Box<Plan>, String>,
+    },
+    /// The launch that makes a container like this one.
+    LaunchLike {
+        /// Which.
+        key: ContainerKey,
+        /// The launch, and what of it no flag can say; or why it is not known.
+        result: Result<(Box<LaunchSpec>, Vec<String>), String>,
     },
     /// How far a pull or a start is; told a few times a second at most.
     LaunchStage {

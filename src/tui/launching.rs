@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::launch::LaunchSpec;
+use crate::launch::from_body::from_inspect;
 use crate::launcher::{HostNow, LaunchFault, Plan, Stage};
-use crate::model::{ContainerKey, Problem};
+use crate::model::{ContainerKey, ImageId, Problem};
 
 use super::effect::{Effect, Outcome};
 use super::form::complete;
@@ -67,6 +68,7 @@ impl<B: Backend> Runner<B> {
                 host,
                 force,
             } => self.launch(id, *plan, *host, force),
+            Effect::LaunchLike { key, image } => self.launch_like(key, image),
             Effect::CancelLaunch(id) => self.launches.cancel(&id),
             Effect::ExplainEnd { key, name } => self.explain_end(key, name),
             Effect::CompletePath { id, text } => self.blocking(move || {
@@ -150,6 +152,27 @@ impl<B: Backend> Runner<B> {
             let result = launch.await;
             launches.end(&id);
             outcomes.push(Outcome::Launched { id, result });
+        });
+    }
+
+    fn launch_like(&self, key: ContainerKey, image: ImageId) {
+        let outcomes = self.outcomes().clone();
+        let Some(engine) = self.backend().engine() else {
+            let result = Err("the engine is not connected".to_owned());
+            outcomes.push(Outcome::LaunchLike { key, result });
+            return;
+        };
+        self.runtime().spawn(async move {
+            // An image that is gone has only itself to say what it sets.
+            let image = engine.inspect_image_json(&image).await.ok();
+            let result = match engine.inspect_json(key).await {
+                Ok(json) => {
+                    let (spec, notes) = from_inspect(&json, image.as_ref());
+                    Ok((Box::new(spec), notes))
+                }
+                Err(error) => Err(error.to_string()),
+            };
+            outcomes.push(Outcome::LaunchLike { key, result });
         });
     }
 

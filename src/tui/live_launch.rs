@@ -1,7 +1,5 @@
 //! Launches for the dashboard: what effects ask of `launcher`, with this process's surroundings.
 
-use std::time::Duration;
-
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
@@ -12,9 +10,7 @@ use crate::launch::{LaunchSpec, Surroundings};
 use crate::launcher::{self, FetchError, HostNow, LaunchFault, Launched, Plan, Stage, Start};
 use crate::model::{ContainerKey, Problem};
 
-/// Between two looks at whether it should stop.
-const LOOK: Duration = Duration::from_millis(50);
-/// How long the engine may take to say what it is.
+/// What is said while it is away.
 const AWAY: &str = "the engine is not connected";
 
 /// What the engine is asked with.
@@ -33,12 +29,6 @@ fn away(what: &str) -> Problem {
         what: what.to_owned(),
         why: AWAY.to_owned(),
         remedy: String::new(),
-    }
-}
-
-async fn stopped(cancel: &Cancel) {
-    while !cancel.is_cancelled() {
-        tokio::time::sleep(LOOK).await;
     }
 }
 
@@ -109,16 +99,7 @@ impl Asking {
                 plan: &plan,
                 force,
             };
-            // Given up, it takes away what it made.
-            tokio::select! {
-                biased;
-                done = launcher::start(job, &mut before) => done,
-                () = stopped(&cancel) => Err(fault(Problem {
-                    what: "nothing was launched".to_owned(),
-                    why: "cancelled".to_owned(),
-                    remedy: String::new(),
-                })),
-            }
+            launcher::start_until(job, &mut before, &cancel).await
         }
         .boxed()
     }

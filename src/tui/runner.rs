@@ -289,6 +289,7 @@ impl<B: Backend> Runner<B> {
             launch @ (Effect::PlanLaunch { .. }
             | Effect::Pull { .. }
             | Effect::Launch { .. }
+            | Effect::LaunchLike { .. }
             | Effect::CancelLaunch(_)
             | Effect::ExplainEnd { .. }
             | Effect::CompletePath { .. }

@@ -36,6 +36,31 @@ fn draw_the_readmes_picture() {
     std::fs::write(path, svg).unwrap();
 }
 
+/// Writes the launch form's picture anew, by the same command.
+#[test]
+#[ignore = "writes assets/launch.svg"]
+fn draw_the_forms_picture() {
+    let data = tempfile::tempdir().unwrap();
+    let arguments = ["--demo", "--data-dir", data.path().to_str().unwrap()];
+    let mut terminal = Terminal::midwatch(&arguments, &[("COLORTERM", "truecolor")], 140, 44);
+    terminal.wait_for("llama-sft");
+    terminal.keys("3/my-train\r");
+    terminal.wait_for("Images 1 ");
+    // Looked into, so that the form knows what is in it.
+    terminal.keys("c");
+    terminal.wait_for("✔ 12.4");
+    terminal.keys("L");
+    terminal.wait_for("0 are");
+    // GPU 2, which an idle notebook holds.
+    terminal.keys("\x1b[B\x1b[B\x1b[B\x1b[B ");
+    terminal.wait_for("[x] 2");
+    terminal.wait_for("it runs");
+    terminal.settle(Duration::from_millis(800));
+    let svg = terminal.with_screen(|screen| svg::render(screen, "midwatch --demo"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/launch.svg");
+    std::fs::write(path, svg).unwrap();
+}
+
 /// The picture that is there shows today's dashboard: what every frame of it has is in it.
 #[test]
 fn the_picture_is_of_this_dashboard() {

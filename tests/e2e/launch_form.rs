@@ -162,7 +162,7 @@ fn what_ends_at_once_is_explained() {
     write(
         "Dockerfile",
         &format!(
-            "FROM {IMAGE}\nCMD [\"sh\", \"-c\", \"echo 'torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB'; exit 1\"]\n"
+            "FROM {IMAGE}\nLABEL name={image}\nCMD [\"sh\", \"-c\", \"echo 'torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB'; exit 1\"]\n"
         ),
     );
     docker.docker(&["build", "-q", "-t", &image, folder.path().to_str().unwrap()]);
@@ -187,7 +187,7 @@ fn what_ends_at_once_is_explained() {
     });
     terminal.keys("\r");
     terminal.keys("L");
-    terminal.wait_for("what a start would do");
+    terminal.wait_for("nothing stands in the way");
     go_to(&mut terminal, "name");
     let container = docker.name("c");
     terminal.keys(&container);

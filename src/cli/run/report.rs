@@ -51,7 +51,7 @@ pub(super) fn remarks(plan: &Plan) -> Vec<String> {
             false => format!("warning: {}; {}", conflict.text, conflict.remedy),
         });
     }
-    if let Some(verdict) = &plan.verdict {
+    if let Some(verdict) = plan.decisive() {
         lines.extend(doubts(verdict));
     }
     lines

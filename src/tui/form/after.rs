@@ -35,6 +35,8 @@ pub struct Launching {
     pub kept: Launches,
     /// The form that was closed last.
     pub draft: Option<LaunchSpec>,
+    /// The container whose launch is asked for, to open its form.
+    pub like: Option<ContainerKey>,
     ids: u64,
     watched: Vec<Watched>,
     /// The container to be selected when it shows in the list.

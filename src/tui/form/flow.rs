@@ -224,7 +224,7 @@ fn judge(state: &mut State, plan: Plan, effects: &mut Vec<Effect>) {
     let Some(form) = form_mut(state) else {
         return;
     };
-    let answer = plan.verdict.as_ref().map(|v| v.answer);
+    let answer = plan.decisive().map(|v| v.answer);
     let force = match answer {
         Some(Answer::Fails) if !form.allowed.force => true,
         Some(Answer::Limited) if !form.allowed.limited => false,

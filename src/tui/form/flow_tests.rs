@@ -163,13 +163,13 @@ fn rest(state: &mut State, second: u64) -> Vec<Effect> {
 }
 
 fn plans(effects: &[Effect]) -> Vec<&LaunchSpec> {
-    effects
-        .iter()
-        .filter_map(|e| match e {
-            Effect::PlanLaunch { spec, .. } => Some(&**spec),
-            _ => None,
-        })
-        .collect()
+    let mut specs: Vec<&LaunchSpec> = Vec::new();
+    for effect in effects {
+        if let Effect::PlanLaunch { spec, .. } = effect {
+            specs.push(spec);
+        }
+    }
+    specs
 }
 
 fn launches(effects: &[Effect]) -> Vec<(u64, bool)> {
@@ -675,7 +675,22 @@ fn an_engine_elsewhere_shows_no_gpus_of_this_machine() {
 #[test]
 fn the_form_of_a_container_is_of_its_image_and_rows_come_and_go() {
     let mut state = judged(140, 40);
-    type_keys(&mut state, "L", 401);
+    let asked = Effect::LaunchLike {
+        key: key(1),
+        image: image_id("my-train:0.4"),
+    };
+    assert!(type_keys(&mut state, "L", 401).contains(&asked));
+    // What it was launched with cannot be had: the form is that of its image.
+    let result = Err("no such container".to_owned());
+    send(
+        &mut state,
+        Outcome::LaunchLike {
+            key: key(1),
+            result,
+        },
+        401,
+    );
+    assert!(screen(&state).contains("what it was launched with is not known"));
     let form = the_form(&state);
     assert_eq!(form.spec().image, "my-train:0.4");
     assert_eq!(form.spec().shm_bytes, Some(8 << 30));
@@ -881,4 +896,42 @@ fn an_engine_that_is_away_is_said_and_asked_again_when_it_is_back() {
     );
     state.world.engine_news(EngineNews::Up(engine()), at(403));
     assert_eq!(plans(&tell(&mut state, 403)).len(), 1);
+}
+
+#[test]
+fn the_form_of_a_container_is_what_it_was_launched_with() {
+    let like = |spec: &LaunchSpec| Outcome::LaunchLike {
+        key: key(1),
+        result: Ok((
+            Box::new(spec.clone()),
+            vec!["MaskedPaths cannot be said in a docker run line".into()],
+        )),
+    };
+    let spec = LaunchSpec {
+        image: "my-train:0.4".into(),
+        name: Some("llama-sft".into()),
+        gpus: Some(GpuAsk::of(Which::Devices(vec!["0".into(), "1".into()]))),
+        ..LaunchSpec::default()
+    };
+    let mut state = judged(140, 40);
+    type_keys(&mut state, "L", 401);
+    let effects = send(&mut state, like(&spec), 402);
+    assert_eq!(plans(&effects).len(), 1);
+    let form = the_form(&state);
+    assert!(form.gpus.has(&form.gpus.lines[0]) && !form.gpus.has(&form.gpus.lines[2]));
+    let detached = LaunchSpec {
+        detach: true,
+        ..spec.clone()
+    };
+    assert_eq!(form.spec(), detached);
+    assert!(screen(&state).contains("not taken over: MaskedPaths"));
+    // Who has opened something else meanwhile is left there.
+    let mut state = judged(140, 40);
+    type_keys(&mut state, "L?", 401);
+    send(&mut state, like(&spec), 402);
+    assert!(form_is_closed(&state));
+}
+
+fn form_is_closed(state: &State) -> bool {
+    form(state).is_none()
 }

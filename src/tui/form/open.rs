@@ -6,6 +6,7 @@ use super::{after, flow, line};
 use crate::inspect::Known;
 use crate::launch::defaults::{Inside, Setting, training};
 use crate::launch::{LaunchSpec, PortAsk, Surroundings, Which};
+use crate::model::text::clean;
 use crate::model::{ContainerKey, ImageId};
 use crate::tui::Action;
 use crate::tui::effect::Effect;
@@ -40,15 +41,45 @@ fn list_or_blank(state: &mut State) {
     }
 }
 
-/// The form of a container.
+/// Asks for the launch that makes a container like this one: its form opens when it is known.
 pub fn from_container(state: &mut State, key: ContainerKey, effects: &mut Vec<Effect>) {
     let Some(row) = state.world.rows.get(&key) else {
         return;
     };
-    let (id, name) = (row.container.image_id.clone(), row.container.image.clone());
-    let spec = new_spec(name);
-    with_offers(state, spec, Some(&id));
-    let _ = effects;
+    let image = row.container.image_id.clone();
+    state.launch.like = Some(key);
+    effects.push(Effect::LaunchLike { key, image });
+}
+
+/// The launch of a container is known. Where it cannot be, the form is that of its image.
+pub fn like(
+    state: &mut State,
+    key: ContainerKey,
+    result: Result<(Box<LaunchSpec>, Vec<String>), String>,
+) {
+    // Who has gone on meanwhile is not taken back.
+    if state.launch.like.take_if(|like| *like == key).is_none() || !state.ui.layers.is_empty() {
+        return;
+    }
+    match result {
+        Ok((mut spec, notes)) => {
+            spec.detach = true;
+            open_form(state, &spec);
+            if let Some(form) = flow::form_mut(state).filter(|_| !notes.is_empty()) {
+                let notes: Vec<String> = notes.iter().take(8).map(|n| clean(n, 200)).collect();
+                form.note = Some(format!("not taken over: {}", notes.join("; ")));
+            }
+        }
+        Err(why) => {
+            let text = format!("what it was launched with is not known: {why}");
+            state.jobs.toast(Tone::Warn, &text, state.now);
+            let Some(row) = state.world.rows.get(&key) else {
+                return;
+            };
+            let (id, name) = (row.container.image_id.clone(), row.container.image.clone());
+            with_offers(state, new_spec(name), Some(&id));
+        }
+    }
 }
 
 /// A launch as the dashboard makes it: nothing of it is attached to.

@@ -96,7 +96,7 @@ pub fn status(form: &Form, keys: &Keys) -> (Tone, String) {
     if let Some(conflict) = plan.conflicts.iter().find(|c| c.stops) {
         return (Tone::Bad, format!("cannot start: {}{mend}", conflict.text));
     }
-    let (tone, text) = match &plan.verdict {
+    let (tone, text) = match plan.decisive() {
         Some(verdict) => headline(verdict),
         None if plan.image.is_none() => (
             Tone::Text,
@@ -195,6 +195,10 @@ fn verdict(plan: &Plan, out: &mut Paragraphs) {
         return;
     };
     out.gap();
+    if plan.decisive().is_none() {
+        out.begin(LEAD, Tone::Dim, "")
+            .text(Tone::Dim, "were it given this host's GPUs:");
+    }
     let (tone, text) = headline(verdict);
     out.begin(LEAD, tone, "").text(tone, &text);
     for finding in verdict.findings.iter().take(MOST) {

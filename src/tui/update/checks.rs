@@ -9,7 +9,9 @@ use crate::inspect::Known;
 use crate::model::{ContainerKey, EngineStatus, ImageId};
 use crate::tui::effect::Effect;
 use crate::tui::fmt::push_clean;
+use crate::tui::form::state::Phase;
 use crate::tui::state::checks::{Asked, Stage, Stopped};
+use crate::tui::state::layers::Layer;
 use crate::tui::state::verdict_pane::Whose;
 use crate::tui::state::{Page, State, Tab};
 use crate::tui::widgets::Tone;
@@ -78,7 +80,9 @@ fn called(state: &State, subject: &Subject) -> String {
                     .map(|r| r.container.image.as_str()),
             };
             let mut clean = String::new();
-            push_clean(&mut clean, name.unwrap_or(&id.0));
+            // One that was just fetched is in no list yet.
+            let hex = id.0.strip_prefix("sha256:").unwrap_or(&id.0);
+            push_clean(&mut clean, name.unwrap_or(hex.get(..12).unwrap_or(hex)));
             clean
         }
     }
@@ -244,8 +248,11 @@ pub(super) fn ended(
     }
 }
 
-/// Whether the Verdict tab shows this.
+/// Whether the Verdict tab, or a launch under way, shows this.
 fn shows(state: &State, subject: &Subject) -> bool {
+    if matches!(state.ui.layers.last(), Some(Layer::Form(form)) if form.phase != Phase::Edit) {
+        return true;
+    }
     state.verdict_visible()
         && match subject {
             Subject::Image(id) => shown_image(state).as_ref() == Some(id),

@@ -19,7 +19,7 @@ use std::time::Duration;
 use super::building;
 use super::effect::{Effect, Outcome};
 use super::event::Event;
-use super::form::{act, after, flow};
+use super::form::{act, after, flow, open};
 use super::keymap::{KeyPress, Mode};
 use super::state::inspect::Subject;
 use super::state::layers::{Layer, PromptKind};
@@ -194,6 +194,7 @@ fn on_outcome(state: &mut State, outcome: Outcome, effects: &mut Vec<Effect>) {
             flow::checked(state, &subject, fault.as_deref(), effects);
         }
         Outcome::Planned { id, result } => flow::planned(state, id, result, effects),
+        Outcome::LaunchLike { key, result } => open::like(state, key, result),
         Outcome::LaunchStage { id, stage } => flow::stage(state, id, stage),
         Outcome::Pulled { id, result } => flow::pulled(state, id, result, effects),
         Outcome::Launched { id, result } => flow::launched(state, id, result, effects),
