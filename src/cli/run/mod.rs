@@ -380,19 +380,9 @@ impl Run<'_> {
         let host = self.host();
         let starting = launcher::start_until(self.start(plan, &host), before, &self.cancel);
         match self.until_stopped(starting).await {
-            (Some(Ok(launched)), None) => Ok(launched),
-            (Some(Ok(launched)), Some(status)) => {
-                // It ran before the signal could stop it: in the foreground it is the container's.
-                let name = match status {
-                    130 => "SIGINT",
-                    129 => "SIGHUP",
-                    _ => "SIGTERM",
-                };
-                if !self.spec.detach {
-                    let _ = self.connected.engine.kill(launched.key, name).await;
-                }
-                Ok(launched)
-            }
+            // It ran before the signal could stop it: in the foreground the signal waits for the container in
+            // [`Foreground`], which listens from before the start. Sent here too it would come twice.
+            (Some(Ok(launched)), _) => Ok(launched),
             (Some(Err(fault)), status) => {
                 if status.is_none() || fault.problem.why != launcher::CANCELLED {
                     complain(&fault.problem);
