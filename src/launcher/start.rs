@@ -120,9 +120,10 @@ pub async fn start_until(
         match attempt(&job, &picked, free, before, cancel).await? {
             Attempt::Started(made, mut notes) => {
                 notes.extend(left);
-                let launched = launched(&job, made.key, picked, notes).await;
+                // It runs: from here on it is the user's, whoever stops waiting.
+                let key = made.key;
                 made.keep();
-                return Ok(launched);
+                return Ok(launched(&job, key, picked, notes).await);
             }
             Attempt::Lost(still) => left.extend(still),
         }
