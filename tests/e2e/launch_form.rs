@@ -77,16 +77,29 @@ fn project(folder: &Path) {
     write("app/index.html", "<h1>served from the container</h1>");
 }
 
-/// Moves to a field of the form.
+/// The field, or the GPU, that the form is at: the beginning of its row.
+fn place(text: &str) -> Option<String> {
+    let row = text.lines().find(|line| line.contains('▶'))?;
+    let (_, rest) = row.split_once('▶')?;
+    Some(rest.chars().take(24).collect())
+}
+
+/// Moves to a field of the form. Each step is awaited by the field's own mark: a plan that comes in meanwhile
+/// changes the screen too.
 fn go_to(terminal: &mut Terminal, field: &str) {
-    let here = format!("▶{field}");
     for _ in 0..60 {
-        if terminal.text().contains(&here) {
+        // Half a frame may have no mark, or two.
+        terminal.settle(Duration::from_millis(40));
+        let Some(before) = place(&terminal.text()) else {
+            continue;
+        };
+        if before.starts_with(field) {
             return;
         }
-        let before = terminal.text();
         terminal.keys("\x1b[B");
-        terminal.wait("the next field", |screen| screen.contents() != before);
+        terminal.wait("the next field", |screen| {
+            place(&screen.contents()).is_some_and(|now| now != before)
+        });
     }
     panic!("there is no field {field}: {}", terminal.text());
 }
