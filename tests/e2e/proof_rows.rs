@@ -355,11 +355,9 @@ fn what_happens_outside_is_on_the_screen() {
         })
     });
     println!("every row right after {:?}", began.elapsed());
-    assert!(
-        terminal
-            .with_screen(|s| row(s, &it.docker.name("late")))
-            .is_some_and(|r| r.contains("created"))
-    );
+    terminal.wait("the one that was made and not started", |screen| {
+        row(screen, &it.docker.name("late")).is_some_and(|row| row.contains("created"))
+    });
 
     let seen =
         |what, action, short: &str, arguments: &[&str], wanted: &dyn Fn(Option<String>) -> bool| {
