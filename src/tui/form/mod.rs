@@ -22,6 +22,8 @@ pub(crate) mod view;
 #[cfg(test)]
 mod flow_tests;
 #[cfg(test)]
+mod key_tests;
+#[cfg(test)]
 mod tests;
 
 pub use complete::complete;
